@@ -1,0 +1,188 @@
+"""Which array library an array belongs to, moving arrays, picking a device that works, and worker threads."""
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+
+from minifcn.errors import InputError
+
+
+def array_module(*arrays):
+    """Return numpy or cupy, whichever made the arrays; None entries are skipped. Never imports cupy.
+
+    Raises TypeError where both kinds come together, or something that is neither.
+    """
+    kinds = {type(a).__module__.partition(".")[0] for a in arrays if a is not None}
+    if not kinds <= {"numpy"} and not kinds <= {"cupy"}:
+        raise TypeError(f"arrays of {' and '.join(sorted(kinds))} together: move the batch or the net with to_device()")
+    return sys.modules["cupy"] if kinds == {"cupy"} else np
+
+
+def to_numpy(array):
+    """The array in host memory; NumPy arrays are returned as they are, a CuPy array is waited for and copied."""
+    return array.get() if type(array).__module__.partition(".")[0] == "cupy" else np.asarray(array)
+
+
+def to_device(array, device):
+    """The array on "cpu" or "gpu"; it is copied only where it lies elsewhere."""
+    if device == "cpu":
+        return to_numpy(array)
+    import cupy
+
+    return cupy.asarray(array)
+
+
+# --- choosing a device -------------------------------------------------------------------------------------------
+
+def gpu_problem():
+    """Why the GPU cannot be used, in a few words, or None after a kernel has run on it and given the right answer.
+
+    CuPy imports on machines where nothing of it works, and without a driver even counting devices raises.
+    """
+    try:
+        import cupy
+    except ImportError as error:
+        return f"CuPy cannot be imported ({_first_line(error)}); pip install minifcn[cuda13] or minifcn[cuda12]"
+    except Exception as error:  # a broken CUDA installation fails in ways of its own
+        return f"importing CuPy failed ({_first_line(error)})"
+    try:
+        if cupy.cuda.runtime.getDeviceCount() == 0:
+            return "CuPy sees no GPU"
+        ones = cupy.ones((8, 8), np.float32)
+        total = float((ones @ ones + 1).sum())  # a matrix product and a compiled kernel: both libraries are there
+        return None if total == 576.0 else f"the GPU computed {total} where 576 is right"
+    except Exception as error:
+        return _first_line(error)
+
+
+def choose_device(name="auto"):
+    """("cpu" or "gpu", one line that says why). "auto" falls back to the CPU; "gpu" without one is an InputError."""
+    if name == "cpu":
+        return "cpu", "cpu: asked for"
+    if name not in ("auto", "gpu"):
+        raise InputError(f"device {name!r} is none of auto, cpu, gpu")
+    problem = gpu_problem()
+    if problem is None:
+        return "gpu", f"gpu: {_gpu_name()}"
+    if name == "gpu":
+        raise InputError(f"device gpu cannot be used: {problem}")
+    return "cpu", f"cpu, since {problem}"
+
+
+def _gpu_name():
+    import cupy
+
+    name = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"]
+    return name.decode() if isinstance(name, bytes) else name
+
+
+def _first_line(error):
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+# --- worker threads ----------------------------------------------------------------------------------------------
+# NumPy's copies and ufuncs use one core, and all of them release the GIL: work is cut into strips, the strips are
+# dealt to worker threads, and BLAS takes one thread in each of them for as long as that lasts.
+
+_settings = {"threads": None}
+_local = threading.local()
+_lock = threading.Lock()
+_limited = 0
+
+
+def threads():
+    """How many worker threads ops use: set_threads(), else the cores this process may run on."""
+    if _settings["threads"] is None:
+        try:
+            _settings["threads"] = len(os.sched_getaffinity(0))
+        except AttributeError:  # macOS, Windows
+            _settings["threads"] = os.cpu_count() or 1
+    return _settings["threads"]
+
+
+def set_threads(count):
+    """Use `count` >= 1 worker threads from now on. Results do not depend on it, to the bit."""
+    if count < 1:
+        raise InputError(f"threads {count}: at least 1 is needed")
+    _settings["threads"] = count
+
+
+@cache
+def _pool(count):
+    return ThreadPoolExecutor(count, thread_name_prefix="minifcn")
+
+
+@cache
+def _blas():
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
+
+
+class single_threaded_blas:
+    """Within it BLAS takes one thread a call. The limit is the process's: it is set by the first to enter only."""
+
+    def __enter__(self):
+        global _limited
+        with _lock:
+            _limited += 1
+            if _limited == 1:
+                _settings["limiter"] = _blas().limit(limits=1)
+                _settings["limiter"].__enter__()
+
+    def __exit__(self, *error):
+        global _limited
+        with _lock:
+            _limited -= 1
+            if _limited == 0:
+                _settings.pop("limiter").__exit__(*error)
+
+
+def run_strips(job, strips, xp=np):
+    """Call job(strip) for every strip: on worker threads for NumPy, one after the other for CuPy.
+
+    Worker k takes strips k, k + workers, ...: what is computed never depends on which thread happened to be free.
+    """
+    strips = list(strips)
+    workers = min(threads(), len(strips)) if xp is np else 1
+    with single_threaded_blas():
+        if workers <= 1 or getattr(_local, "inside", False):
+            for strip in strips:
+                job(strip)
+            return
+
+        def work(k):
+            _local.inside = True  # a job that runs strips itself runs them inline: waiting for its own pool would lock up
+            for strip in strips[k::workers]:
+                job(strip)
+
+        for done in [_pool(workers).submit(work, k) for k in range(workers)]:
+            done.result()
+
+
+def spread(job, count, size, xp=np):
+    """Call job(slice) over 0..count in slices of about 2^17 of `size` elements in all: they stay in a core's cache.
+
+    For CuPy, where a slice would be one more kernel launch, one slice takes all.
+    """
+    pieces = min(count, -(-size // (1 << 17))) if xp is np else 1
+    if pieces <= 1:
+        job(slice(0, count))
+        return
+    edges = [count * k // pieces for k in range(pieces + 1)]
+    run_strips(job, [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)])
+
+
+def scratch(name, shape, dtype, xp=np):
+    """An uninitialised buffer, this thread's own and reused: fresh memory costs page faults on every strip."""
+    if xp is not np:
+        return xp.empty(shape, dtype)
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    buffers = _local.__dict__.setdefault("buffers", {})
+    if name not in buffers or buffers[name].nbytes < size:
+        buffers[name] = np.empty(size, np.uint8)
+    return buffers[name][:size].view(dtype).reshape(shape)

@@ -1,0 +1,118 @@
+"""The mathematics: stateless pairs  op(...) -> y, cache   and   op_backward(dy, cache) -> gradients.
+
+Arrays are N,C,H,W; NumPy in, NumPy out, CuPy in, CuPy out; float32 stays float32 and float64 stays float64; no argument
+is ever written into. The plain forms are in im2col.py, conv.py, pool.py, upsample.py, pointwise.py, norm.py and loss.py.
+Here a road is chosen for the two that have fast ones.
+"""
+import numpy as np
+
+from minifcn.backend import array_module
+from minifcn.ops import conv as plain_conv
+from minifcn.ops import upsample as plain_upsample
+from minifcn.ops.fast import bilinear, columns, winograd
+from minifcn.ops.im2col import col2im, im2col
+from minifcn.ops.loss import softmax_cross_entropy, softmax_cross_entropy_backward
+from minifcn.ops.norm import local_response_norm, local_response_norm_backward
+from minifcn.ops.pointwise import dropout, dropout_backward, relu, relu_backward
+from minifcn.ops.pool import max_pool2d, max_pool2d_backward
+from minifcn.ops.upsample import bilinear_kernel, crop, crop_backward
+
+__all__ = [
+    "bilinear_kernel", "col2im", "conv2d", "conv2d_backward", "conv_transpose2d", "conv_transpose2d_backward", "crop",
+    "crop_backward", "dropout", "dropout_backward", "im2col", "local_response_norm", "local_response_norm_backward",
+    "max_pool2d", "max_pool2d_backward", "relu", "relu_backward", "softmax_cross_entropy",
+    "softmax_cross_entropy_backward",
+]
+
+
+def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, method="auto"):
+    """y[n,f,u,v] = b[f] + sum_{c,i,j} w[f,c,i,j] xpad[n, c, S*u + D*i, S*v + D*j]
+
+    x (N,C,H,W)   w (F,C/G,K,K)   b (F,) or None   ->   y (N,F,U,V), cache
+    method "im2col" is the plain form of ops/conv.py; "winograd" takes 3x3 kernels, stride 1, dilation 1 and one group;
+    "auto" takes whichever fast road suits the shape, with the same result within rounding (below 1e-5 in float32).
+    Raises ValueError for what does not fit together, TypeError for mixed dtypes or devices.
+    """
+    plain_conv.check_conv(x, w, b, stride, pad, dilation, groups)
+    road = _road(method, w.shape, stride, dilation, groups)
+    if road == "winograd":
+        y, cache = winograd.conv2d(x, w, b, pad=pad)
+    else:
+        form = plain_conv if road == "im2col" else columns
+        y, cache = form.conv2d(x, w, b, stride=stride, pad=pad, dilation=dilation, groups=groups)
+    return y, (*cache, method)
+
+
+def conv2d_backward(dy, cache, *, need_dx=True, need_dw=True):
+    """The gradients of conv2d, by the road that it took.
+
+    dy (N,F,U,V)   ->   dx (N,C,H,W), dw (F,C/G,K,K), db (F,); what is not needed, and db where there was no b: None
+    """
+    *cache, method = cache
+    x, w, has_b, stride, pad, dilation, groups = cache
+    array_module(dy, x)
+    road = _road(method, w.shape, stride, dilation, groups)
+    if road == "im2col":
+        return plain_conv.conv2d_backward(dy, tuple(cache), need_dx=need_dx, need_dw=need_dw)
+    dx = dw = db = None
+    if need_dw:
+        if road == "winograd":
+            dw = winograd.weight_gradient(dy, x, pad)
+        else:
+            dw = columns.weight_gradient(dy, x, w.shape, stride, pad, dilation, groups)
+        db = dy.sum(axis=(0, 2, 3)) if has_b else None
+    if need_dx and stride == 1:
+        def again(dy, w, **how):
+            return conv2d(dy, w, method=method, **how)
+        dx = columns.input_gradient(dy, w, pad, dilation, groups, again)
+    elif need_dx:
+        dx, _, _ = plain_conv.conv2d_backward(dy, tuple(cache), need_dw=False)
+    return dx, dw, db
+
+
+def _road(method, w_shape, stride, dilation, groups):
+    """"im2col" (plain), "columns" (strip by strip) or "winograd"."""
+    f, c, k, _ = w_shape
+    possible = k == 3 and stride == dilation == groups == 1
+    if method == "winograd" and not possible:
+        raise ValueError(f"winograd takes 3x3 kernels, stride 1, dilation 1, one group; not {w_shape}, stride {stride}, "
+                         f"dilation {dilation}, {groups} groups")
+    if method not in ("auto", "im2col", "winograd"):
+        raise ValueError(f"method {method!r} is none of auto, im2col, winograd")
+    if method == "auto":
+        return "winograd" if possible and min(c, f) >= 32 else "columns"
+    return method
+
+
+def conv_transpose2d(x, w, b=None, *, stride=1, pad=0):
+    """ypad[n, f, S*h + i, S*w + j] += x[n,c,h,w] w[c,f,i,j], summed over c, h, w, i, j; y is ypad less P on every side
+
+    x (N,C,H,W)   w (C,F,K,K)   b (F,) or None   ->   y (N,F,U,V), cache,   U = S*(H - 1) + K - 2P
+    Raises ValueError for what does not fit together, TypeError for mixed dtypes or devices.
+    """
+    plain_upsample.check_conv_transpose(x, w, b, stride, pad)
+    lines = _lines(w)
+    if lines is None:
+        return plain_upsample.conv_transpose2d(x, w, b, stride=stride, pad=pad)
+    y = bilinear.conv_transpose2d(x, w, lines, stride=stride, pad=pad)
+    if b is not None:
+        y += b.reshape(-1, 1, 1)
+    return y, (x, w, b is not None, stride, pad)
+
+
+def conv_transpose2d_backward(dy, cache, *, need_dx=True, need_dw=True):
+    """The gradients of conv_transpose2d.
+
+    dy (N,F,U,V)   ->   dx (N,C,H,W), dw (C,F,K,K), db (F,); what is not needed, and db where there was no b: None
+    """
+    x, w, _, stride, pad = cache
+    array_module(dy, x)
+    lines = _lines(w) if need_dx else None
+    dx, dw, db = plain_upsample.conv_transpose2d_backward(dy, cache, need_dx=need_dx and lines is None, need_dw=need_dw)
+    if lines is not None:
+        dx = bilinear.input_gradient(dy, x.shape, lines, stride=stride, pad=pad)
+    return dx, dw, db
+
+
+def _lines(w):
+    return bilinear.separable_lines(w) if array_module(w) is np else None

@@ -1,0 +1,68 @@
+"""Softmax cross-entropy at every pixel, with pixels that do not count.
+
+N images, C classes, H x W pixels, p = softmax(scores) over the classes, t = the label of a pixel.
+"""
+import numpy as np
+
+from minifcn.backend import array_module, spread
+
+
+def softmax_cross_entropy(scores, labels, *, ignore=255, reduction="mean", class_weight=None):
+    """loss = sum over counted pixels of a[t] * (-log p[t]),   divided by the sum of their a[t] for reduction="mean"
+
+    scores (N,C,H,W)   labels (N,H,W) integers   class_weight a (C,) or None, all ones   ->   loss (0-d array), cache
+    Pixels labelled `ignore` count for nothing. The mean over no pixel is 0. The sum is what the authors train with:
+    it is the mean times the number of counted pixels, and so is its gradient.
+    Raises ValueError for shapes that do not fit, labels out of range (CPU) and another reduction, TypeError for labels that are no integers.
+    """
+    xp = array_module(scores, labels, class_weight)
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"labels must be integers, not {labels.dtype}")
+    if scores.ndim != 4 or labels.shape != (scores.shape[0], *scores.shape[2:]):
+        raise ValueError(f"scores (N,C,H,W) and labels (N,H,W) do not fit: {scores.shape} and {labels.shape}")
+    if reduction not in ("mean", "sum"):
+        raise ValueError(f"reduction {reduction!r} is neither mean nor sum")
+    n, c = scores.shape[:2]
+    p = xp.empty(scores.shape, scores.dtype)
+    weight = xp.empty(labels.shape, scores.dtype)
+    target = xp.empty(labels.shape, xp.intp)
+    totals = xp.empty((n, 2), xp.float64)  # of loss and weight, an image each: a float32 sum of 10^6 pixels loses digits
+
+    def some(s):
+        known = labels[s] != ignore
+        target[s] = xp.where(known, labels[s], 0)  # any class will do where unknown: its weight is 0
+        if xp is np and not 0 <= target[s].min() <= target[s].max() < c:  # on a GPU the question would halt the step
+            raise ValueError(f"labels {target[s].min()}..{target[s].max()} are not all classes 0..{c - 1} or {ignore}")
+        weight[s] = known if class_weight is None else xp.where(known, class_weight[target[s]], 0)
+        z = p[s]
+        xp.subtract(scores[s], scores[s].max(axis=1, keepdims=True), out=z)  # the largest exponent is 0: exp cannot overflow
+        z_target = xp.take_along_axis(z, target[s][:, None], axis=1)[:, 0]
+        xp.exp(z, out=z)
+        partition = z.sum(axis=1)
+        totals[s, 0] = ((xp.log(partition) - z_target) * weight[s]).sum(axis=(1, 2), dtype=xp.float64)
+        totals[s, 1] = weight[s].sum(axis=(1, 2), dtype=xp.float64)
+        z /= partition[:, None]
+
+    spread(some, n, scores.size, xp)
+    total, counted = totals.sum(axis=0)
+    scale = 1 / xp.where(counted > 0, counted, 1) if reduction == "mean" else xp.ones((), xp.float64)
+    return (total * scale).astype(scores.dtype), (p, target, weight, scale)
+
+
+def softmax_cross_entropy_backward(cache):
+    """dscores = a[t] * (p - onehot(t)) at counted pixels, 0 elsewhere; divided by the sum of a[t] for the mean.
+
+    -> (N,C,H,W)
+    """
+    p, target, weight, scale = cache
+    xp = array_module(p)
+    dscores = xp.empty(p.shape, p.dtype)
+    classes = xp.arange(p.shape[1]).reshape(1, -1, 1, 1)
+
+    def some(s):
+        factor = (weight[s] * scale.astype(p.dtype))[:, None]
+        xp.subtract(p[s], classes == target[s][:, None], out=dscores[s])
+        dscores[s] *= factor
+
+    spread(some, len(p), p.size, xp)
+    return dscores

@@ -1,0 +1,43 @@
+"""Operations that look at one value at a time."""
+import numpy as np
+
+from minifcn.backend import array_module, spread
+
+
+def relu(x):
+    """y = max(x, 0), for x of any shape.   ->   y, cache"""
+    xp = array_module(x)
+    y = xp.empty(x.shape, x.dtype)
+    flat_x, flat_y = x.reshape(-1), y.reshape(-1)
+    spread(lambda s: xp.maximum(flat_x[s], 0, out=flat_y[s]), x.size, x.size, xp)
+    return y, (y,)  # y tells as much as x where the gradient passes, and the next layer keeps y anyway
+
+
+def relu_backward(dy, cache):
+    """dx = dy where x > 0, else 0 (at 0 itself too)."""
+    (y,) = cache
+    xp = array_module(dy, y)
+    dx = xp.empty(y.shape, dy.dtype)
+    flat_y, flat_dy, flat_dx = y.reshape(-1), dy.reshape(-1), dx.reshape(-1)
+    spread(lambda s: xp.multiply(flat_dy[s], flat_y[s] > 0, out=flat_dx[s]), y.size, y.size, xp)
+    return dx
+
+
+def dropout(x, p, rng):
+    """y = x * mask / (1 - p), every value kept with probability 1 - p ("inverted": inference then needs no scaling).
+
+    x of any shape, 0 <= p < 1, rng a NumPy or CuPy Generator   ->   y, cache.   Raises ValueError for another p.
+    """
+    if not 0 <= p < 1:
+        raise ValueError(f"dropout probability {p} is not in [0, 1)")
+    xp = array_module(x)
+    kept = xp.asarray(rng.random(x.shape, dtype=np.float32)) >= p
+    scale = kept.astype(x.dtype) / (1 - p)
+    return x * scale, (scale,)
+
+
+def dropout_backward(dy, cache):
+    """dx = dy * mask / (1 - p), with the mask of the forward pass."""
+    (scale,) = cache
+    array_module(dy, scale)
+    return dy * scale

@@ -1,0 +1,87 @@
+"""Max pooling.
+
+N images, C channels, H x W pixels in, U x V windows out, K window side, S stride, P padding on every side.
+"""
+import math
+
+from minifcn.backend import array_module, spread
+
+
+def pool_size(size, k, stride, pad=0, ceil=False):
+    """How many windows lie along one side: (size + 2P - K) / S + 1, rounded down, or up with ceil=True.
+
+    A last window that would start beyond image and left padding is dropped: it would see nothing of the image.
+    """
+    if size + 2 * pad < k and not ceil:
+        raise ValueError(f"a window of {k} does not fit {size} pixels padded by {pad} on both sides")
+    windows = (math.ceil if ceil else math.floor)((size + 2 * pad - k) / stride) + 1
+    if ceil and (windows - 1) * stride >= size + pad:
+        windows -= 1
+    return max(windows, 1)
+
+
+def max_pool2d(x, k, *, stride=None, pad=0, ceil=False):
+    """y[n,c,u,v] = max_{i,j} x[n, c, S*u + i - P, S*v + j - P], over those i, j that lie within the image
+
+    x (N,C,H,W)   ->   y (N,C,U,V), cache.   stride None means k. Padding never wins: it is not in the maximum at all.
+    """
+    stride = k if stride is None else stride
+    if pad > k // 2 or min(k, stride) < 1 or pad < 0:
+        raise ValueError(f"a window of {k} with stride {stride} and padding {pad}: padding takes at most half a window")
+    xp = array_module(x)
+    n, c, height, width = x.shape
+    u, v = pool_size(height, k, stride, pad, ceil), pool_size(width, k, stride, pad, ceil)
+    y = xp.empty((n, c, u, v), x.dtype)
+    planes, out = x.reshape(n * c, height, width), y.reshape(n * c, u, v)
+
+    def some(s):
+        out[s] = -math.inf
+        for seen, rows, columns in _taps(height, width, u, v, k, stride, pad):
+            xp.maximum(out[s][(slice(None), *seen)], planes[s, rows, columns], out=out[s][(slice(None), *seen)])
+
+    spread(some, n * c, x.size, xp)
+    return y, (x, y, k, stride, pad)  # where each maximum was is found again from x and y, which are kept anyway
+
+
+def max_pool2d_backward(dy, cache):
+    """dx = dy at the first largest pixel of each window in row order, 0 elsewhere; overlapping windows add up.
+
+    dy (N,C,U,V)   ->   dx (N,C,H,W)
+    """
+    x, y, k, stride, pad = cache
+    xp = array_module(dy, x)
+    n, c, height, width = x.shape
+    u, v = y.shape[2:]
+    dx = xp.empty(x.shape, dy.dtype)
+    planes, out, dplanes, dout = (a.reshape(n * c, *a.shape[2:]) for a in (x, y, dx, dy))
+
+    def some(s):
+        dplanes[s] = 0
+        open_ = xp.ones(out[s].shape, bool)  # windows whose maximum has not been met yet
+        for seen, rows, columns in _taps(height, width, u, v, k, stride, pad):
+            seen = (slice(None), *seen)
+            hit = planes[s, rows, columns] == out[s][seen]
+            hit &= open_[seen]
+            open_[seen] ^= hit
+            dplanes[s, rows, columns] += dout[s][seen] * hit
+
+    spread(some, n * c, x.size, xp)
+    return dx
+
+
+def _taps(height, width, u, v, k, stride, pad):
+    """Yield, for every place (i, j) in the window, the windows that have it within the image, and where they have it."""
+    for i in range(k):
+        for j in range(k):
+            windows_high, rows = _within(i - pad, height, u, stride)
+            windows_wide, columns = _within(j - pad, width, v, stride)
+            if rows.stop > rows.start and columns.stop > columns.start:
+                yield (windows_high, windows_wide), rows, columns
+
+
+def _within(start, size, windows, stride):
+    """Windows w with 0 <= start + stride * w < size, and the pixels that this gives, both as slices."""
+    first = max(0, -(start // stride))
+    last = min(windows - 1, (size - 1 - start) // stride)
+    a = start + stride * first
+    return slice(first, last + 1), slice(a, a + stride * (last - first) + 1, stride)
