@@ -9,7 +9,8 @@ import numpy as np
 from minifcn.backend import array_module
 from minifcn.ops import conv as plain_conv
 from minifcn.ops import upsample as plain_upsample
-from minifcn.ops.fast import bilinear, columns, winograd
+from minifcn.ops.fast import bilinear, columns, rows, winograd
+from minifcn.ops.fast.strips import input_gradient
 from minifcn.ops.im2col import col2im, im2col
 from minifcn.ops.loss import softmax_cross_entropy, softmax_cross_entropy_backward
 from minifcn.ops.norm import local_response_norm, local_response_norm_backward
@@ -24,6 +25,9 @@ __all__ = [
     "softmax_cross_entropy_backward",
 ]
 
+WINOGRAD_FROM = 128  # channels in and out: below, its transforms cost more than the products it saves
+ROWS_DW_FROM = 256  # output pixels an image: the rows' road for dW takes one image at a time, and needs long products
+
 
 def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, method="auto"):
     """y[n,f,u,v] = b[f] + sum_{c,i,j} w[f,c,i,j] xpad[n, c, S*u + D*i, S*v + D*j]
@@ -35,11 +39,7 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, method="auto"
     """
     plain_conv.check_conv(x, w, b, stride, pad, dilation, groups)
     road = _road(method, w.shape, stride, dilation, groups)
-    if road == "winograd":
-        y, cache = winograd.conv2d(x, w, b, pad=pad)
-    else:
-        form = plain_conv if road == "im2col" else columns
-        y, cache = form.conv2d(x, w, b, stride=stride, pad=pad, dilation=dilation, groups=groups)
+    y, cache = road.conv2d(x, w, b, stride=stride, pad=pad, dilation=dilation, groups=groups)
     return y, (*cache, method)
 
 
@@ -52,36 +52,38 @@ def conv2d_backward(dy, cache, *, need_dx=True, need_dw=True):
     x, w, has_b, stride, pad, dilation, groups = cache
     array_module(dy, x)
     road = _road(method, w.shape, stride, dilation, groups)
-    if road == "im2col":
+    if road is plain_conv:
         return plain_conv.conv2d_backward(dy, tuple(cache), need_dx=need_dx, need_dw=need_dw)
     dx = dw = db = None
     if need_dw:
-        if road == "winograd":
-            dw = winograd.weight_gradient(dy, x, pad)
-        else:
-            dw = columns.weight_gradient(dy, x, w.shape, stride, pad, dilation, groups)
+        if road is rows and (stride > 1 or dy[0, 0].size < ROWS_DW_FROM):
+            road = columns
+        dw = road.weight_gradient(dy, x, w.shape, stride=stride, pad=pad, dilation=dilation, groups=groups)
         db = dy.sum(axis=(0, 2, 3)) if has_b else None
     if need_dx and stride == 1:
-        def again(dy, w, **how):
-            return conv2d(dy, w, method=method, **how)
-        dx = columns.input_gradient(dy, w, pad, dilation, groups, again)
+        def again(dy, w, **options):
+            return conv2d(dy, w, method=method, **options)
+        dx = input_gradient(dy, w, pad, dilation, groups, again)
     elif need_dx:
         dx, _, _ = plain_conv.conv2d_backward(dy, tuple(cache), need_dw=False)
     return dx, dw, db
 
 
 def _road(method, w_shape, stride, dilation, groups):
-    """"im2col" (plain), "columns" (strip by strip) or "winograd"."""
+    """The module whose conv2d is to be used."""
     f, c, k, _ = w_shape
-    possible = k == 3 and stride == dilation == groups == 1
+    plain_kernel = dilation == groups == 1
+    possible = k == 3 and stride == 1 and plain_kernel
     if method == "winograd" and not possible:
         raise ValueError(f"winograd takes 3x3 kernels, stride 1, dilation 1, one group; not {w_shape}, stride {stride}, "
                          f"dilation {dilation}, {groups} groups")
     if method not in ("auto", "im2col", "winograd"):
         raise ValueError(f"method {method!r} is none of auto, im2col, winograd")
-    if method == "auto":
-        return "winograd" if possible and min(c, f) >= 32 else "columns"
-    return method
+    if method == "im2col":
+        return plain_conv
+    if method == "winograd" or possible and min(c, f) >= WINOGRAD_FROM:
+        return winograd
+    return rows if plain_kernel and k > 1 else columns
 
 
 def conv_transpose2d(x, w, b=None, *, stride=1, pad=0):

@@ -11,7 +11,7 @@ Every two-sided product L z R^T is one matrix product with the Kronecker square 
 import numpy as np
 
 from minifcn.backend import array_module, run_strips, scratch
-from minifcn.ops.fast.columns import cut, padded_rows, partial_sums
+from minifcn.ops.fast.strips import cut, padded_rows, partial_sums
 
 BT = np.array([[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],
                [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]])
@@ -42,8 +42,8 @@ def _input_tiles(x, strip, pad, wide, square, xp):
     return transformed.reshape(36, c, -1)
 
 
-def conv2d(x, w, b=None, *, pad=0):
-    """As ops.conv.conv2d for w (F,C,3,3), stride 1, one group; the error is about 3e-6 of the result in float32."""
+def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1):
+    """As ops.conv.conv2d for w (F,C,3,3) and stride, dilation and groups of 1; the error is about 3e-6 of the result in float32."""
     xp = array_module(x)
     n, c, height, width = x.shape
     f = w.shape[0]
@@ -71,11 +71,11 @@ def conv2d(x, w, b=None, *, pad=0):
             y[a:e, :, 4 * p:4 * q] = whole[:, :, :u - 4 * p, :v]
 
     run_strips(strip_job, cut(n, high, 36 * (c + f) * wide, xp), xp)
-    return y, (x, w, b is not None, 1, pad, 1, 1)
+    return y, (x, w, b is not None, stride, pad, dilation, groups)
 
 
-def weight_gradient(dy, x, pad):
-    """dW of a 3x3 stride-1 convolution: (F,C,3,3)."""
+def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
+    """dW (F,C,3,3), for stride, dilation and groups of 1."""
     xp = array_module(x)
     n, c = x.shape[:2]
     f, u, v = dy.shape[1:]

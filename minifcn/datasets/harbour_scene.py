@@ -1,0 +1,62 @@
+"""One Harbour scene: who takes part, where each stands, and the light over all of it."""
+import numpy as np
+
+from minifcn.datasets import harbour_lookalikes as lookalikes
+from minifcn.datasets import harbour_things as things
+from minifcn.datasets.harbour_canvas import HEIGHT, TICKS, WIDTH, Canvas, Dice, Spot
+from minifcn.datasets.harbour_place import FLOOR, RIGHT, Place
+
+WET = ("boat", "buoy", "quay")
+HALF_WIDTH = {"boat": 27, "hut": 22, "person": 9, "sheep": 16, "lighthouse": 8, "buoy": 8,
+              "quay": 0, "flag": 10, "parasol": 13, "lifering": 7, "crates": 10, "bush": 11}  # about, in design pixels
+
+
+def draw(seed, hard=False):
+    """Scene number `seed` -> image (128,160,3) uint8, labels (128,160) uint8 up to the very borders."""
+    canvas, dice = Canvas(Dice(seed, 0)), Dice(seed, 1)
+    place = Place(canvas, dice)
+    for fly in [lookalikes.gull] * dice.between(0, 3) + [lookalikes.kite] * dice.chance(35):
+        low = place.horizon * (75 if fly is lookalikes.gull else 60) // 100
+        fly(Spot(canvas, dice, dice.between(0, RIGHT), dice.between(low // 3, low), 38, place.sea))
+    taken = []
+    for number, (y, kind) in enumerate(sorted(_cast(dice, place))):  # far things first, near ones hide them
+        own = Dice(seed, 2 + number)  # how one thing looks does not move the next
+        unit = place.unit(y)
+        left, right = place.stretch(y, kind in WET)
+        if kind == "quay":
+            side = -1 if left == 0 else 1
+            lookalikes.quay(Spot(canvas, own, right if side < 0 else left, y, unit, place.sea), side)
+            continue
+        spot = Spot(canvas, own, _free(own, left, right, HALF_WIDTH[kind] * unit, taken), y, unit, place.sea)
+        if kind == "boat":
+            things.boat(spot, hard)
+        else:
+            (getattr(things, kind, None) or getattr(lookalikes, kind))(spot)
+    return _light(canvas, place), canvas.labels
+
+
+def _cast(dice, place):
+    """Who takes part: (y of its foot, kind). Everything stands where there is ground, or water, for it."""
+    cast = ["boat"] * dice.between(1, 2) + ["hut"] * dice.between(0, 2) + ["sheep"] * dice.between(0, 2)
+    cast += ["person"] * dice.between(1, 2) + ["lighthouse"] * dice.chance(60) + ["buoy"] * dice.between(0, 2)
+    for kind, percent in (("quay", 50), ("flag", 35), ("parasol", 20), ("lifering", 20), ("crates", 35), ("bush", 35)):
+        cast += [kind] * dice.chance(percent)
+    return [(dice.pick(place.rows(kind in WET)) * TICKS + dice.between(0, TICKS - 1), kind) for kind in cast]
+
+
+def _free(dice, left, right, half, taken):
+    """Of a few places the one least in the way of what is there already."""
+    margin = min(half * 2 // 3, (right - left) // 3)
+    tries = [dice.between(left + margin, right - margin) for _ in range(5)]
+    x = min(tries, key=lambda x: sum(max(0, min(x + half, b) - max(x - half, a)) for a, b in taken))
+    taken.append((x - half, x + half))
+    return x
+
+
+def _light(canvas, place):
+    """The light of the hour, more of it on some days, less in the corners; and grain."""
+    y, x = np.linspace(-1, 1, HEIGHT)[:, None], np.linspace(-1, 1, WIDTH)
+    exposure = canvas.dice.between(88, 106) / 100
+    light = exposure * np.array(place.mood[7]) * (1.02 - 0.025 * (x * x + y * y) ** 2)[..., None]
+    grain = 2.5 * canvas.dice.field(HEIGHT, WIDTH)[..., None]
+    return np.clip(canvas.image * light + grain + 0.5, 0, 255).astype(np.uint8)

@@ -1,0 +1,185 @@
+"""Layers: ops that own weights. They remember what their backward pass needs, and only when told that one will come."""
+import numpy as np
+
+from minifcn.backend import array_module, to_device
+from minifcn.ops import (
+    bilinear_kernel,
+    conv2d,
+    conv2d_backward,
+    conv_transpose2d,
+    conv_transpose2d_backward,
+    dropout,
+    dropout_backward,
+    local_response_norm,
+    local_response_norm_backward,
+    max_pool2d,
+    max_pool2d_backward,
+    relu,
+    relu_backward,
+)
+
+
+class Layer:
+    """forward(x, train=False) -> y, backward(dy) -> dx; `params` and `grads` by name ("w", "b").
+
+    Gradients are assigned by each backward pass, never added: calling it twice is harmless. `learn` says whether the
+    weights are to be trained, `need_dx` whether anything before this layer is.
+    """
+
+    kernel, stride, pad, dilation = 1, 1, 0, 1  # what geometry needs to know of a layer
+
+    def __init__(self):
+        self.params, self.grads = {}, {}
+        self.learn, self.need_dx = True, True
+        self.cache = None
+
+    def forward(self, x, train=False):
+        y, cache = self._forward(x) if train else self._infer(x)
+        self.cache = cache if train else None  # inference remembers nothing
+        return y
+
+    def _infer(self, x):
+        return self._forward(x)
+
+    def backward(self, dy):
+        if self.cache is None:
+            raise RuntimeError(f"{type(self).__name__}.backward without forward(x, train=True) before it")
+        return self._backward(dy, self.cache)
+
+    def to_device(self, device):
+        """Move the weights to "cpu" or "gpu"; what is remembered of a forward pass is dropped. Returns the layer."""
+        self.params = {name: to_device(value, device) for name, value in self.params.items()}
+        self.grads, self.cache = {}, None
+        return self
+
+
+class Conv2d(Layer):
+    """conv2d with the weights it owns: w (F,C/G,K,K), and b (F,) unless bias=False.
+
+    Weights are drawn with variance 2 / (C/G K K) [He et al. 2015], or zero with zero=True, as new score layers start.
+    """
+
+    def __init__(self, rng, c_in, c_out, k, stride=1, pad=0, dilation=1, groups=1, bias=True, zero=False,
+                 dtype=np.float32):
+        super().__init__()
+        self.kernel, self.stride, self.pad, self.dilation, self.groups = k, stride, pad, dilation, groups
+        shape = (c_out, c_in // groups, k, k)
+        if zero:
+            w = np.zeros(shape, dtype)
+        else:
+            w = rng.standard_normal(shape, dtype=dtype)  # float32 from the start: VGG's fc6 in float64 takes 0.8 GB
+            w *= (2 / (c_in // groups * k * k)) ** 0.5  # a ReLU halves the variance, the 2 restores it
+        self.params = {"w": w} | ({"b": np.zeros(c_out, dtype)} if bias else {})
+
+    def _forward(self, x):
+        return conv2d(x, **self.params, stride=self.stride, pad=self.pad, dilation=self.dilation, groups=self.groups)
+
+    def _backward(self, dy, cache):
+        dx, dw, db = conv2d_backward(dy, cache, need_dx=self.need_dx, need_dw=self.learn)
+        self.grads = ({"w": dw} | ({"b": db} if "b" in self.params else {})) if self.learn else {}
+        return dx
+
+
+class ConvTranspose2d(Layer):
+    """conv_transpose2d, C -> C without bias, that starts bilinear and stays so unless learn=True, as the authors' do."""
+
+    def __init__(self, channels, k, stride, pad=0, learn=False, dtype=np.float32):
+        super().__init__()
+        self.kernel, self.stride, self.pad, self.learn = k, stride, pad, learn
+        self.params = {"w": bilinear_kernel(channels, k, dtype)}
+
+    def _forward(self, x):
+        return conv_transpose2d(x, self.params["w"], stride=self.stride, pad=self.pad)
+
+    def _backward(self, dy, cache):
+        dx, dw, _ = conv_transpose2d_backward(dy, cache, need_dx=self.need_dx, need_dw=self.learn)
+        self.grads = {"w": dw} if self.learn else {}
+        return dx
+
+
+class MaxPool2d(Layer):
+    """max_pool2d. The nets round up (ceil=True), as Caffe does: no pixel at the right or lower border is dropped."""
+
+    def __init__(self, k, stride=None, pad=0, ceil=True):
+        super().__init__()
+        self.kernel, self.stride, self.pad, self.ceil = k, stride or k, pad, ceil
+
+    def _forward(self, x):
+        return max_pool2d(x, self.kernel, stride=self.stride, pad=self.pad, ceil=self.ceil)
+
+    def _backward(self, dy, cache):
+        return max_pool2d_backward(dy, cache)
+
+
+class ReLU(Layer):
+    """relu."""
+
+    def _forward(self, x):
+        return relu(x)
+
+    def _backward(self, dy, cache):
+        return relu_backward(dy, cache)
+
+
+class Dropout(Layer):
+    """dropout while training, nothing at inference. `seed` is set anew before every step: see nets.fcn.FCN.reseed."""
+
+    def __init__(self, p):
+        super().__init__()
+        self.p, self.seed = p, 0
+
+    def _forward(self, x):
+        xp = array_module(x)
+        return dropout(x, self.p, xp.random.default_rng(self.seed))
+
+    def _infer(self, x):
+        return x, None
+
+    def _backward(self, dy, cache):
+        return dropout_backward(dy, cache)
+
+
+class LocalResponseNorm(Layer):
+    """local_response_norm with CaffeNet's constants."""
+
+    def __init__(self, size=5, alpha=1e-4, beta=0.75):
+        super().__init__()
+        self.options = {"size": size, "alpha": alpha, "beta": beta}
+
+    def _forward(self, x):
+        return local_response_norm(x, **self.options)
+
+    def _backward(self, dy, cache):
+        return local_response_norm_backward(dy, cache)
+
+
+class Sequential:
+    """Named layers, one after the other, that hand out what lies at named taps and take gradients in there.
+
+    layers: {"conv1_1": layer, ...} in order; taps: names of layers whose outputs forward() returns.
+    """
+
+    def __init__(self, layers, taps=()):
+        self.layers, self.taps = dict(layers), tuple(taps) or (list(layers)[-1],)
+        for tap in self.taps:
+            if tap not in self.layers:
+                raise ValueError(f"tap {tap!r} is none of the layers {', '.join(self.layers)}")
+
+    def forward(self, x, train=False):
+        """{tap: its output}, for every tap."""
+        outputs = {}
+        for name, layer in self.layers.items():
+            x = layer.forward(x, train)
+            if name in self.taps:
+                outputs[name] = x
+        return outputs
+
+    def backward(self, douts):
+        """{tap: gradient of its output}, one for each tap   ->   gradient of the input, None if nobody needs it."""
+        dx = None
+        for name, layer in reversed(self.layers.items()):
+            if name in douts:
+                dx = douts[name] if dx is None else dx + douts[name]  # what two branches used collects from both
+            if dx is not None:
+                dx = layer.backward(dx)
+        return dx

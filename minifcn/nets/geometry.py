@@ -1,0 +1,51 @@
+"""Where the cells of a map lie in the image: crop offsets computed from the layers, never typed in.
+
+A map has two numbers an axis: its step J, in image pixels, and the image coordinate a of the centre of its cell 0; cell
+i is centred on a + J*i. A layer of kernel reach K_d = D*(K - 1) + 1, stride S and padding P changes them to
+
+    convolution, pooling      a + ((K_d - 1)/2 - P) * J,    J * S
+    transposed convolution    a - ((K - 1)/2 - P) * J/S,    J / S
+
+as Caffe's coord_map.py composes them. "Why pad by 100, why crop at 19" are asked more often than anything: with VGG
+and P = 100 this gives a = -19 for the upsampled map, and the image starts 19 cells into it.
+"""
+from dataclasses import dataclass
+
+from minifcn.layers import ConvTranspose2d
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The cells of a map along one axis, the same along the other: `step` and `origin` in image pixels."""
+
+    step: float = 1
+    origin: float = 0
+
+    def after(self, layer):
+        """The grid of what `layer` makes of a map with this one."""
+        if isinstance(layer, ConvTranspose2d):
+            step = self.step / layer.stride
+            return Grid(step, self.origin - ((layer.kernel - 1) / 2 - layer.pad) * step)
+        reach = layer.dilation * (layer.kernel - 1)
+        return Grid(self.step * layer.stride, self.origin + (reach / 2 - layer.pad) * self.step)
+
+    def offset(self, other):
+        """How many cells lie before the first of `other`: o = (a_other - a) / J, a whole number of either sign.
+
+        Raises ValueError where the grids do not fall on each other.
+        """
+        cells = (other.origin - self.origin) / self.step
+        if self.step != other.step or cells != round(cells):
+            raise ValueError(f"{self} and {other} do not fall on each other: no crop can align them")
+        return round(cells)
+
+
+def overlap(a, b, a_shape, b_shape):
+    """What two maps share: (offset in a, offset in b, height, width), for their grids and (height, width).
+
+    In the papers' padded nets the skip is the larger map, in nets that pad to fit the upsampled one is.
+    """
+    offset = a.offset(b)
+    in_a, in_b = max(offset, 0), max(-offset, 0)
+    height, width = (min(m - in_a, n - in_b) for m, n in zip(a_shape, b_shape, strict=True))
+    return in_a, in_b, height, width

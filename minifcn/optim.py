@@ -1,0 +1,108 @@
+"""Steps downhill: SGD with momentum as Caffe takes it, and Adam.
+
+w a parameter, g its gradient, v what is remembered of it; all updates are in place.
+"""
+from fnmatch import fnmatchcase
+
+from minifcn.backend import array_module
+
+
+class _Optimizer:
+    """What both share: which parameters, at which rate and decay."""
+
+    def __init__(self, params, lr, weight_decay, multipliers):
+        self.params, self.lr, self.weight_decay = params, lr, weight_decay
+        self.multipliers = dict(multipliers or {})
+        self.state = {}  # "what.parameter" -> array: all that a checkpoint needs to go on
+        for pattern in self.multipliers:
+            if not any(fnmatchcase(name, pattern) for name in params):
+                raise ValueError(f"multipliers name {pattern!r}, which matches none of {', '.join(params)}")
+
+    def _factors(self, name):
+        """(rate, decay) factors of a parameter: those of the last pattern that its name matches, else 1 and 1."""
+        factors = [f for pattern, f in self.multipliers.items() if fnmatchcase(name, pattern)]
+        return factors[-1] if factors else (1, 1)
+
+    def _remembered(self, what, name):
+        key = f"{what}.{name}"
+        if key not in self.state:
+            w = self.params[name]
+            self.state[key] = array_module(w).zeros(w.shape, w.dtype)
+        return self.state[key]
+
+    def _decayed(self, name, g, decay):
+        """g plus the gradient of weight_decay / 2 * |w|^2."""
+        decay *= self.weight_decay
+        return g + decay * self.params[name] if decay else g
+
+
+class SGD(_Optimizer):
+    """v <- momentum * v + lr * a * (g + weight_decay * d * w),   w <- w - v
+
+    The rate is inside the velocity and decay is part of the gradient, as in Caffe, with which the papers trained
+    [fcn.berkeleyvision.org solvers]. multipliers={"*.b": (2, 0)} gives a and d by name pattern; the last that matches
+    counts, and a pattern that matches nothing is a ValueError.
+    """
+
+    def __init__(self, params, lr, momentum=0.9, weight_decay=0.0, multipliers=None):
+        super().__init__(params, lr, weight_decay, multipliers)
+        self.momentum = momentum
+
+    def step(self, grads):
+        """One step, for the names in grads only; a gradient of None is skipped."""
+        for name, g in grads.items():
+            if g is None:
+                continue
+            rate, decay = self._factors(name)
+            v = self._remembered("velocity", name)
+            v *= self.momentum
+            v += (self.lr * rate) * self._decayed(name, g, decay)
+            w = self.params[name]
+            w -= v
+
+
+class Adam(_Optimizer):
+    """m <- b1 m + (1 - b1) g,   s <- b2 s + (1 - b2) g^2,   w <- w - lr * a * m' / (sqrt(s') + eps)
+
+    with m' = m / (1 - b1^t) and s' = s / (1 - b2^t), t the number of steps [Kingma & Ba 2015, algorithm 1].
+    """
+
+    def __init__(self, params, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, multipliers=None):
+        super().__init__(params, lr, weight_decay, multipliers)
+        self.betas, self.eps, self.steps = betas, eps, 0
+
+    def step(self, grads):
+        """One step, for the names in grads only; a gradient of None is skipped."""
+        self.steps += 1
+        b1, b2 = self.betas
+        bias1, bias2 = 1 - b1**self.steps, 1 - b2**self.steps
+        for name, g in grads.items():
+            if g is None:
+                continue
+            xp = array_module(g)
+            rate, decay = self._factors(name)
+            g = self._decayed(name, g, decay)
+            m, s = self._remembered("mean", name), self._remembered("square", name)
+            m *= b1
+            m += (1 - b1) * g
+            s *= b2
+            s += (1 - b2) * (g * g)
+            denominator = xp.sqrt(s)
+            denominator *= bias2**-0.5
+            denominator += self.eps
+            w = self.params[name]
+            w -= (self.lr * rate / bias1) * m / denominator
+
+
+class Cosine:
+    """lr(t) = lr * (1 + cos(pi t / T)) / 2: from lr down to 0 over T steps, with a linear rise over the first `warmup`."""
+
+    def __init__(self, lr, steps, warmup=0):
+        self.lr, self.steps, self.warmup = lr, steps, warmup
+
+    def __call__(self, step):
+        """The rate of step 0, 1, ..., T - 1."""
+        from math import cos, pi
+
+        rise = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        return rise * self.lr * (1 + cos(pi * min(step / self.steps, 1))) / 2
