@@ -156,7 +156,7 @@ def run_strips(job, strips, xp=np):
             return
 
         def work(k):
-            _local.inside = True  # a job that runs strips itself runs them inline: waiting for its own pool would lock up
+            _local.inside = True  # a job that runs strips itself runs them inline: its own pool would lock up
             for strip in strips[k::workers]:
                 job(strip)
 

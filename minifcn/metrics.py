@@ -1,7 +1,8 @@
 """How good is a segmentation? Four scores from one confusion matrix, counted over the whole set.
 
-n_ij = pixels of true class i predicted as j; t_i = sum_j n_ij, pixels of true class i; p_i = sum_j n_ji, pixels predicted
-as i; C classes. A mean of per-image scores is another, wrong number: it depends on how the images were grouped.
+n_ij = pixels of true class i predicted as j; t_i = sum_j n_ij, pixels of true class i; p_i = sum_j n_ji, pixels
+predicted as i; C classes. A mean of per-image scores is another, wrong number: it depends on how the images were
+grouped.
 """
 import numpy as np
 

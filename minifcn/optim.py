@@ -95,7 +95,7 @@ class Adam(_Optimizer):
 
 
 class Cosine:
-    """lr(t) = lr * (1 + cos(pi t / T)) / 2: from lr down to 0 over T steps, with a linear rise over the first `warmup`."""
+    """lr(t) = lr * (1 + cos(pi t / T)) / 2: from lr down to 0 over T steps, with a linear rise over `warmup` steps."""
 
     def __init__(self, lr, steps, warmup=0):
         self.lr, self.steps, self.warmup = lr, steps, warmup

@@ -12,7 +12,7 @@ OKABE_ITO = ((0, 0, 0), (0, 114, 178), (230, 159, 0), (240, 228, 66),
 
 
 def voc_colors(n=256):
-    """(n,3) uint8. Of an index's bits b7..b0 red collects b0, b3, b6, green b1, b4, b7, blue b2, b5; the first is worth 128."""
+    """(n,3) uint8. Of the index's bits red collects b0, b3, b6, green b1, b4, b7, blue b2, b5, each first worth 128."""
     index = np.arange(n)
     colors = np.zeros((n, 3), np.uint8)
     for bit in range(8):
@@ -21,7 +21,7 @@ def voc_colors(n=256):
 
 
 def distinct_colors(n):
-    """(n,3) uint8: Okabe and Ito's eight, then hues a golden angle apart, which never meet again, at three lightnesses."""
+    """(n,3) uint8: Okabe and Ito's eight, then hues a golden angle apart (they never meet) at three lightnesses."""
     colors = list(OKABE_ITO[:n])
     step = 0
     while len(colors) < n:

@@ -73,8 +73,8 @@ class Canvas:
 
     def colour(self, choices):
         """One of them, a little darker or lighter and of another cast each time: no colour belongs to one thing."""
-        base, light = self.dice.pick(choices), self.dice.between(-14, 10)
-        return tuple(min(max(c + light + self.dice.between(-7, 7), 0), 255) for c in base)
+        base, light = self.dice.pick(choices), self.dice.between(-8, 6)
+        return tuple(min(max(c + light + self.dice.between(-4, 4), 0), 255) for c in base)
 
     def polygon(self, points, paint, label=None, alpha=1.0, clip=None):
         """Paint a polygon, even-odd. label None leaves the labels as they are: shadows, reflections, decoration."""

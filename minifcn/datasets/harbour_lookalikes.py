@@ -42,8 +42,8 @@ def parasol(spot):
     frame = spot.frame(spot.dice.between(24, 30))
     frame.shadow(10, 40, 6)
     frame.bar(-2, 0, 2, 80, CREAM)
-    stripes = red_white(frame.pixels(16), frame.x / TICKS, upright=True)
-    frame.polygon(quad((-48, 62), (-36, 100), (0, 100)) + quad((0, 100), (36, 100), (48, 62)) + [(48, 62)], stripes, BACKGROUND)
+    dome = quad((-48, 62), (-36, 100), (0, 100)) + quad((0, 100), (36, 100), (48, 62)) + [(48, 62)]
+    frame.polygon(dome, red_white(frame.pixels(16), frame.x / TICKS, upright=True), BACKGROUND)
 
 
 def lifering(spot):
@@ -71,7 +71,7 @@ def bush(spot):
 
 
 def kite(spot):
-    frame = spot.frame(spot.dice.between(24, 34))
+    frame = spot.frame(spot.dice.between(17, 24))
     paint = cloth(spot.canvas.colour(ORANGE))
     frame.polygon([(0, 0), (32, 62), (0, 100), (-32, 62)], paint)
     frame.polygon([(0, 0), (32, 62), (0, 62)], INK, alpha=0.15)

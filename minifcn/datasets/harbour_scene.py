@@ -4,7 +4,7 @@ import numpy as np
 from minifcn.datasets import harbour_lookalikes as lookalikes
 from minifcn.datasets import harbour_things as things
 from minifcn.datasets.harbour_canvas import HEIGHT, TICKS, WIDTH, Canvas, Dice, Spot
-from minifcn.datasets.harbour_place import FLOOR, RIGHT, Place
+from minifcn.datasets.harbour_place import RIGHT, Place
 
 WET = ("boat", "buoy", "quay")
 HALF_WIDTH = {"boat": 27, "hut": 22, "person": 9, "sheep": 16, "lighthouse": 8, "buoy": 8,
@@ -16,8 +16,8 @@ def draw(seed, hard=False):
     canvas, dice = Canvas(Dice(seed, 0)), Dice(seed, 1)
     place = Place(canvas, dice)
     for fly in [lookalikes.gull] * dice.between(0, 3) + [lookalikes.kite] * dice.chance(35):
-        low = place.horizon * (75 if fly is lookalikes.gull else 60) // 100
-        fly(Spot(canvas, dice, dice.between(0, RIGHT), dice.between(low // 3, low), 38, place.sea))
+        y = dice.between(place.horizon * 60 // 100, place.horizon * 90 // 100)
+        fly(Spot(canvas, dice, dice.between(0, RIGHT), y, 38, place.sea))
     taken = []
     for number, (y, kind) in enumerate(sorted(_cast(dice, place))):  # far things first, near ones hide them
         own = Dice(seed, 2 + number)  # how one thing looks does not move the next
@@ -56,7 +56,7 @@ def _free(dice, left, right, half, taken):
 def _light(canvas, place):
     """The light of the hour, more of it on some days, less in the corners; and grain."""
     y, x = np.linspace(-1, 1, HEIGHT)[:, None], np.linspace(-1, 1, WIDTH)
-    exposure = canvas.dice.between(88, 106) / 100
+    exposure = canvas.dice.between(94, 104) / 100
     light = exposure * np.array(place.mood[7]) * (1.02 - 0.025 * (x * x + y * y) ** 2)[..., None]
     grain = 2.5 * canvas.dice.field(HEIGHT, WIDTH)[..., None]
     return np.clip(canvas.image * light + grain + 0.5, 0, 255).astype(np.uint8)

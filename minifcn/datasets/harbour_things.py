@@ -1,6 +1,6 @@
 """What has a label in Harbour's scenes: boats, huts, people, sheep, lighthouses, buoys.
 
-Every function paints one thing at a `spot`. `spot.dice` decide shapes, and so labels; `canvas.dice` decide colours only.
+Every function paints one thing at a `spot`. `spot.dice` decide shapes, so labels; `canvas.dice` decide colours only.
 """
 from minifcn.datasets.harbour_canvas import (
     COMPASS,
@@ -52,10 +52,11 @@ def person(spot, height=0):
 
 def _headwear(frame, kind, colour):
     if kind == 1:
-        fringe = [(13, 92), (5, 96)]
-        frame.polygon(quad((-13, 90), (-12, 106), (0, 103)) + quad((0, 103), (12, 106), (13, 92)) + fringe, colour(HAIR), PERSON)
+        hair = quad((-13, 90), (-12, 106), (0, 103)) + quad((0, 103), (12, 106), (13, 92)) + [(13, 92), (5, 96)]
+        frame.polygon(hair, colour(HAIR), PERSON)
     elif kind == 2:
-        frame.polygon(quad((-13, 93), (-12, 109), (0, 107)) + quad((0, 107), (12, 109), (13, 93)), cloth(colour(CAP)), PERSON)
+        cap = quad((-13, 93), (-12, 109), (0, 107)) + quad((0, 107), (12, 109), (13, 93))
+        frame.polygon(cap, cloth(colour(CAP)), PERSON)
     else:
         brim = [(-18, 94), (18, 94), (11, 97), (8, 106), (-8, 106), (-11, 97)]
         frame.polygon(brim, cloth(colour(STRAW)), PERSON)
@@ -77,7 +78,7 @@ def vest(frame, u, v, paint, label, turned=COMPASS[0]):
 
 
 def boat(spot, hard):
-    """Far side, mast and sails, crew, near side: in this order people stand in the boat. hard: vests instead of people."""
+    """Far side, mast and sails, crew, near side: so people stand in the boat. hard: vests lie in it instead."""
     dice, colour, sea = spot.dice, spot.canvas.colour, spot.sea
     length = dice.between(42, 60)
     frame, wood = spot.frame(length), colour(WOOD)
@@ -115,7 +116,8 @@ def _rig(frame, dice, length):
         frame.bar(0, 24, 39, 28, SPAR, BOAT)
     if dice.chance(45):
         frame.polygon(quad((-half, top - 10), (-20, 56), (-36, 30)) + [(-36, 30), (-half, 30)], sail, BOAT)
-    frame.polygon([(0, top), (-15, top - 4), (0, top - 9)], cloth(colour(((206, 60, 52), (62, 104, 160), (240, 196, 76)))), BOAT)
+    pennant = cloth(colour(((206, 60, 52), (62, 104, 160), (240, 196, 76))))
+    frame.polygon([(0, top), (-15, top - 4), (0, top - 9)], pennant, BOAT)
 
 
 def hut(spot):

@@ -46,7 +46,8 @@ class Head:
         grid = self.grids[self.coarse]
         before = None
         for skip in self.skips:
-            grid = upscore(f"upscore_{before}" if before else "upscore2", round(grid.step / self.grids[skip].step), grid)
+            factor = round(grid.step / self.grids[skip].step)
+            grid = upscore(f"upscore_{before}" if before else f"upscore{factor}", factor, grid)
             score(f"score_{skip}", skip)
             self.grids[f"up_to_{skip}"] = grid
             into_skip = max(0, self.grids[skip].offset(grid))

@@ -55,7 +55,8 @@ def check_conv(x, w, b, stride, pad, dilation, groups):
         raise ValueError(f"x must be (N,C,H,W) and w (F,C,K,K), not {x.shape} and {w.shape}")
     if w.shape[2] != w.shape[3]:
         raise ValueError(f"kernels are square here, not {w.shape[2]} x {w.shape[3]}")
-    for name, value, least in (("stride", stride, 1), ("pad", pad, 0), ("dilation", dilation, 1), ("groups", groups, 1)):
+    numbers = (("stride", stride, 1), ("pad", pad, 0), ("dilation", dilation, 1), ("groups", groups, 1))
+    for name, value, least in numbers:
         if not isinstance(value, int) or value < least:
             raise ValueError(f"{name} must be one whole number of at least {least}, not {value!r}")
     if w.shape[0] % groups or x.shape[1] != w.shape[1] * groups:

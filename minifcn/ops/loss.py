@@ -13,7 +13,8 @@ def softmax_cross_entropy(scores, labels, *, ignore=255, reduction="mean", class
     scores (N,C,H,W)   labels (N,H,W) integers   class_weight a (C,) or None, all ones   ->   loss (0-d array), cache
     Pixels labelled `ignore` count for nothing. The mean over no pixel is 0. The sum is what the authors train with:
     it is the mean times the number of counted pixels, and so is its gradient.
-    Raises ValueError for shapes that do not fit, labels out of range (CPU) and another reduction, TypeError for labels that are no integers.
+    Raises ValueError for shapes that do not fit, labels out of range (on a CPU) and another reduction, TypeError for
+    labels that are no integers.
     """
     xp = array_module(scores, labels, class_weight)
     if labels.dtype.kind not in "iu":
@@ -26,7 +27,7 @@ def softmax_cross_entropy(scores, labels, *, ignore=255, reduction="mean", class
     p = xp.empty(scores.shape, scores.dtype)
     weight = xp.empty(labels.shape, scores.dtype)
     target = xp.empty(labels.shape, xp.intp)
-    totals = xp.empty((n, 2), xp.float64)  # of loss and weight, an image each: a float32 sum of 10^6 pixels loses digits
+    totals = xp.empty((n, 2), xp.float64)  # of loss and weight an image: a float32 sum of 10^6 pixels loses digits
 
     def some(s):
         known = labels[s] != ignore
@@ -35,7 +36,8 @@ def softmax_cross_entropy(scores, labels, *, ignore=255, reduction="mean", class
             raise ValueError(f"labels {target[s].min()}..{target[s].max()} are not all classes 0..{c - 1} or {ignore}")
         weight[s] = known if class_weight is None else xp.where(known, class_weight[target[s]], 0)
         z = p[s]
-        xp.subtract(scores[s], scores[s].max(axis=1, keepdims=True), out=z)  # the largest exponent is 0: exp cannot overflow
+        # the largest exponent is 0: exp cannot overflow
+        xp.subtract(scores[s], scores[s].max(axis=1, keepdims=True), out=z)
         z_target = xp.take_along_axis(z, target[s][:, None], axis=1)[:, 0]
         xp.exp(z, out=z)
         partition = z.sum(axis=1)

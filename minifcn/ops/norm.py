@@ -15,7 +15,7 @@ def local_response_norm(x, *, size=5, alpha=1e-4, beta=0.75, k=1.0):
 
 
 def local_response_norm_backward(dy, cache):
-    """dx_c = dy_c d_c^-beta - 2 alpha beta / size * x_c * sum over the channels e around c of dy_e x_e d_e^(-beta - 1)."""
+    """dx_c = dy_c d_c^-beta - 2 alpha beta / size * x_c * sum of dy_e x_e d_e^(-beta - 1) over the e around c."""
     x, d, size, alpha, beta = cache
     array_module(dy, x)
     return dy * d**-beta - 2 * alpha * beta / size * x * _around(dy * x * d ** (-beta - 1), size)

@@ -55,22 +55,28 @@ def max_pool2d_backward(dy, cache):
     dx = xp.empty(x.shape, dy.dtype)
     planes, out, dplanes, dout = (a.reshape(n * c, *a.shape[2:]) for a in (x, y, dx, dy))
 
+    each_once = k == stride and not pad and u * k >= height and v * k >= width  # every pixel lies in one window
+
     def some(s):
-        dplanes[s] = 0
+        if not each_once:
+            dplanes[s] = 0
         open_ = xp.ones(out[s].shape, bool)  # windows whose maximum has not been met yet
         for seen, rows, columns in _taps(height, width, u, v, k, stride, pad):
             seen = (slice(None), *seen)
             hit = planes[s, rows, columns] == out[s][seen]
             hit &= open_[seen]
             open_[seen] ^= hit
-            dplanes[s, rows, columns] += dout[s][seen] * hit
+            if not each_once:
+                dplanes[s, rows, columns] += dout[s][seen] * hit
+            else:
+                xp.multiply(dout[s][seen], hit, out=dplanes[s, rows, columns])
 
     spread(some, n * c, x.size, xp)
     return dx
 
 
 def _taps(height, width, u, v, k, stride, pad):
-    """Yield, for every place (i, j) in the window, the windows that have it within the image, and where they have it."""
+    """Yield, for every place (i, j) in the window, the windows that have it in the image, and where they have it."""
     for i in range(k):
         for j in range(k):
             windows_high, rows = _within(i - pad, height, u, stride)

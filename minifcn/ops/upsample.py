@@ -41,7 +41,7 @@ def conv_transpose2d_backward(dy, cache, *, need_dx=True, need_dw=True):
     x, w, has_b, stride, pad = cache
     n, c = x.shape[:2]
     dx = dw = db = None
-    cols = im2col(dy, w.shape[2], stride, pad)  # (N, F*K*K, H*W)
+    cols = im2col(dy, w.shape[2], stride, pad) if need_dx or need_dw else None  # (N, F*K*K, H*W)
     if need_dx:
         dx = (w.reshape(c, -1) @ cols).reshape(x.shape)
     if need_dw:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minifcn.datasets.importing import coco, common, labelme, masks
+from minifcn.datasets.importing import coco, common, folders, labelme
 from minifcn.datasets.voc import PARTS, repeated
 from minifcn.errors import InputError
 from minifcn.images import opened, read_image
@@ -62,13 +62,13 @@ def recognise(src, chosen, foreground):
         elif coco.recognises(data):
             documents[coco].append((path, data))
     found = [kind for kind, some in documents.items() if some]
-    has_masks = src.is_dir() and masks.folders(src)[1] is not None
-    if len(found) + has_masks > 1:
-        seen = [str(documents[kind][0][0]) for kind in found] + [str(masks.folders(src)[1])] * has_masks
-        raise InputError(f"{src}: annotations of several kinds ({', '.join(seen)}); which is meant? keep one, or import the "
-                         "JSON or its folder by itself")
-    if has_masks:
-        return masks.read(src, chosen, foreground)
+    mask_folder = folders.find(src)[1]
+    if len(found) + bool(mask_folder) > 1:
+        seen = [*(documents[kind][0][0] for kind in found), *([mask_folder] if mask_folder else [])]
+        raise InputError(f"{src}: annotations of several kinds ({' and '.join(map(str, seen))}); which is meant? "
+                         "Move the others away, or name the JSON file or its folder")
+    if mask_folder:
+        return folders.read(src, chosen, foreground)
     if not found:
         raise InputError(f"{src}: no annotations that are known here. Looked for {LOOKED_FOR}")
     if foreground is not None:
@@ -95,6 +95,7 @@ def ids(items):
     if repeated(name.lower() for name in names):
         top = os.path.commonpath([item.path.parent for item in items])
         names = ["_".join(item.path.relative_to(top).with_suffix("").parts) for item in items]
+    names = ["_".join(name.split()) for name in names]
     if twice := repeated(name.lower() for name in names):
         raise InputError(f"two images would be called {twice[0]}; rename one")
     return names

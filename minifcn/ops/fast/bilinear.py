@@ -41,7 +41,7 @@ def _matrix(line, size, out, stride, pad):
 
 
 def _both(lines, shape, stride, pad):
-    (a, b), (n, c, height, width) = lines, shape
+    (a, b), (height, width) = lines, shape[2:]
     k = a.shape[1]
     u, v = conv_transpose_size(height, k, stride, pad), conv_transpose_size(width, k, stride, pad)
     return _matrix(a, height, u, stride, pad), _matrix(b, width, v, stride, pad)

@@ -64,7 +64,7 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1):
 
 
 def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
-    """dW, for stride, dilation and groups of 1: dW[:,:,i,:] = dY @ X_i.T with X_i (C*K, U*V) the shifted rows from row i on."""
+    """dW, for stride, dilation and groups of 1: dW[:,:,i,:] = dY @ X_i.T, X_i (C*K, U*V) the shifted rows from i on."""
     xp = array_module(x)
     f, c, k, _ = w_shape
     n = len(x)
