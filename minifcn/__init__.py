@@ -29,6 +29,6 @@ _wide_blas()
 
 def __getattr__(name):
     if name == "load":  # imported when asked for: `import minifcn` stays fast
-        from minifcn.predict import load
+        from minifcn.model import load
         return load
     raise AttributeError(f"module 'minifcn' has no attribute {name!r}")

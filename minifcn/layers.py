@@ -81,7 +81,7 @@ class Conv2d(Layer):
 
 
 class ConvTranspose2d(Layer):
-    """conv_transpose2d, C -> C without bias, that starts bilinear and stays so unless learn=True, as the authors' do."""
+    """conv_transpose2d, C -> C, no bias; it starts bilinear and stays so unless learn=True, as the authors' do."""
 
     def __init__(self, channels, k, stride, pad=0, learn=False, dtype=np.float32):
         super().__init__()

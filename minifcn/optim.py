@@ -13,7 +13,7 @@ class _Optimizer:
     def __init__(self, params, lr, weight_decay, multipliers):
         self.params, self.lr, self.weight_decay = params, lr, weight_decay
         self.multipliers = dict(multipliers or {})
-        self.state = {}  # "what.parameter" -> array: all that a checkpoint needs to go on
+        self.state, self.steps = {}, 0  # "what.parameter" -> array: with these two a resumed run goes on
         for pattern in self.multipliers:
             if not any(fnmatchcase(name, pattern) for name in params):
                 raise ValueError(f"multipliers name {pattern!r}, which matches none of {', '.join(params)}")
@@ -50,6 +50,7 @@ class SGD(_Optimizer):
 
     def step(self, grads):
         """One step, for the names in grads only; a gradient of None is skipped."""
+        self.steps += 1
         for name, g in grads.items():
             if g is None:
                 continue
@@ -69,7 +70,7 @@ class Adam(_Optimizer):
 
     def __init__(self, params, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, multipliers=None):
         super().__init__(params, lr, weight_decay, multipliers)
-        self.betas, self.eps, self.steps = betas, eps, 0
+        self.betas, self.eps = betas, eps
 
     def step(self, grads):
         """One step, for the names in grads only; a gradient of None is skipped."""

@@ -4,11 +4,18 @@ from PIL import Image
 
 VOID = 255
 VOID_COLOR = (224, 224, 192)
-GOLDEN_ANGLE = np.pi * (3 - 5**0.5)
 
-# Okabe and Ito's eight, dark first; none of the three common kinds of colour blindness mixes two of them up
+# Okabe and Ito's eight, made to be told apart with any colour vision; the dark one first, for background
 OKABE_ITO = ((0, 0, 0), (0, 114, 178), (230, 159, 0), (240, 228, 66),
              (86, 180, 233), (204, 121, 167), (0, 158, 115), (213, 94, 0))
+
+# what full sight and sight without the red, green or blue cones make of linear RGB [Machado, Oliveira, Fernandes 2009]
+VISIONS = np.array((
+    ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
+    ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.011820, 0.042940, 0.968881)),
+    ((1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602), (0.004733, 0.691367, 0.303900)),
+))
 
 
 def voc_colors(n=256):
@@ -21,29 +28,36 @@ def voc_colors(n=256):
 
 
 def distinct_colors(n):
-    """(n,3) uint8: Okabe and Ito's eight, then hues a golden angle apart (they never meet) at three lightnesses."""
-    colors = list(OKABE_ITO[:n])
-    step = 0
+    """(n,3) uint8: Okabe and Ito's eight, then each time the colour farthest from all before it and from void's.
+
+    Far means by the poorest of the four VISIONS. The first colours are the same whatever n is.
+    """
+    levels = np.array((0, 43, 85, 128, 170, 213, 255), np.uint8)
+    lattice = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
+    seen, colors = _as_seen(lattice), list(OKABE_ITO[:n])
+    taken = _as_seen(np.array((*OKABE_ITO, VOID_COLOR)))
+    nearest = np.min([_distance(seen, taken[:, k]) for k in range(taken.shape[1])], axis=0)
     while len(colors) < n:
-        color = _oklch((0.72, 0.5, 0.86)[step % 3], (0.13, 0.1, 0.07)[step // 3 % 3], step * GOLDEN_ANGLE)
-        if color not in colors and color != VOID_COLOR:
-            colors.append(color)
-        step += 1
+        k = nearest.round(6).argmax()  # rounded: the last bit of a cube root must not choose
+        colors.append(lattice[k])
+        nearest = np.minimum(nearest, _distance(seen, seen[:, k]))
     return np.array(colors, np.uint8).reshape(n, 3)
 
 
-def _oklch(lightness, chroma, hue):
-    """Lightness, chroma and hue of Ottosson's Oklab, where equal steps look equal -> 8-bit sRGB."""
-    a, b = chroma * np.cos(hue), chroma * np.sin(hue)
-    cones = np.array([lightness + 0.3963377774 * a + 0.2158037573 * b,
-                      lightness - 0.1055613458 * a - 0.0638541728 * b,
-                      lightness - 0.0894841775 * a - 1.2914855480 * b]) ** 3
-    linear = np.array([(4.0767416621, -3.3077115913, 0.2309699292),
-                       (-1.2684380046, 2.6097574011, -0.3413193965),
-                       (-0.0041960863, -0.7034186147, 1.7076147010)]) @ cones
-    linear = np.clip(linear, 0, 1)
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return tuple(np.round(255 * encoded).astype(int).tolist())
+def _as_seen(colors):
+    """(n,3) sRGB -> (4,n,3) CIELAB, where equal distances look about equal, for each of VISIONS."""
+    encoded = colors / 255
+    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    left = np.clip(linear @ VISIONS.transpose(0, 2, 1), 0, 1)
+    xyz = left @ np.array(((0.4124, 0.2126, 0.0193), (0.3576, 0.7152, 0.1192), (0.1805, 0.0722, 0.9505)))
+    ratio = xyz / (0.9505, 1, 1.089)
+    x, y, z = np.moveaxis(np.where(ratio > 0.008856, np.cbrt(ratio), 7.787 * ratio + 16 / 116), -1, 0)
+    return np.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), axis=-1)
+
+
+def _distance(seen, color):
+    """(4,n,3), (4,3) -> (n,): the distance for the vision that sees the least of it."""
+    return np.sqrt(((seen - color[:, None]) ** 2).sum(axis=-1)).min(axis=0)
 
 
 def write_label_png(path, labels, colors):

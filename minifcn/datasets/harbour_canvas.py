@@ -73,8 +73,8 @@ class Canvas:
 
     def colour(self, choices):
         """One of them, a little darker or lighter and of another cast each time: no colour belongs to one thing."""
-        base, light = self.dice.pick(choices), self.dice.between(-8, 6)
-        return tuple(min(max(c + light + self.dice.between(-4, 4), 0), 255) for c in base)
+        base, light = self.dice.pick(choices), self.dice.between(-4, 4)
+        return tuple(min(max(c + light + self.dice.between(-2, 2), 0), 255) for c in base)
 
     def polygon(self, points, paint, label=None, alpha=1.0, clip=None):
         """Paint a polygon, even-odd. label None leaves the labels as they are: shadows, reflections, decoration."""
@@ -192,8 +192,8 @@ def planks(base, pitch, top=0.0, upright=False):
         y, x = pixels(rows, columns)
         across, along = (x, y) if upright else (y, x)
         board, place = np.divmod((across - top) / pitch, 1)
-        tone = 9 * np.sin(board * 12.9)
-        groove = -46 * np.clip(1 - np.minimum(place, 1 - place) * pitch / 0.8, 0, 1)
+        tone = 10 * np.sin(board * 12.9)
+        groove = -58 * np.clip(1.25 - np.minimum(place, 1 - place) * pitch / 0.8, 0, 1)
         grain = canvas.fine[(across * 5).astype(int) % HEIGHT, (along * 0.6).astype(int)]
         return np.array(base, np.float32) + (tone + groove + 9 * grain + 5 * canvas.soft[rows, columns])[..., None]
     return paint

@@ -13,7 +13,7 @@ POST = (132, 104, 82)
 def quay(spot, side):
     """A jetty from the shore at the spot out over the water: to the right (side 1) or the left (-1)."""
     canvas, x, y, unit = spot.canvas, spot.x, spot.y, spot.unit
-    wood, pitch = canvas.colour(WOOD), 4.5 * unit / TICKS
+    wood, pitch = canvas.colour(WOOD), 3.2 * unit / TICKS
     reach, deck, front = side * spot.dice.between(24, 48) * unit, 5 * unit, spot.dice.between(6, 9) * unit
     tip, edge, brink = x + reach, y - front, y - front // 3
 
@@ -31,7 +31,7 @@ def quay(spot, side):
 
 
 def flag(spot):
-    frame = spot.frame(spot.dice.between(34, 46))
+    frame = spot.frame(spot.dice.between(27, 35))
     frame.bar(-1, 0, 1, 100, (216, 210, 200))
     top, bottom = quad((1, 98), (24, 106), (46, 94)), quad((46, 68), (24, 80), (1, 70)) + [(1, 70)]
     stripes = red_white(frame.pixels(10), frame.y / TICKS, upright=spot.canvas.dice.chance(50))
@@ -39,7 +39,7 @@ def flag(spot):
 
 
 def parasol(spot):
-    frame = spot.frame(spot.dice.between(24, 30))
+    frame = spot.frame(spot.dice.between(18, 23))
     frame.shadow(10, 40, 6)
     frame.bar(-2, 0, 2, 80, CREAM)
     dome = quad((-48, 62), (-36, 100), (0, 100)) + quad((0, 100), (36, 100), (48, 62)) + [(48, 62)]
@@ -47,7 +47,7 @@ def parasol(spot):
 
 
 def lifering(spot):
-    frame = spot.frame(spot.dice.between(18, 22))
+    frame = spot.frame(spot.dice.between(16, 19))
     frame.bar(-5, 0, 5, 92, planks(POST, 2.5, upright=True))
     band = frame.pixels(24)
     frame.ellipse(0, 66, 36, 36, red_white(band, frame.at(0, 66)[1] / TICKS - band / 2), BACKGROUND)
@@ -66,7 +66,7 @@ def crates(spot):
 
 def bush(spot):
     leaves = spot.canvas.colour(ORANGE + ((94, 134, 74), (120, 146, 78), (206, 160, 70)))
-    size = spot.dice.between(8, 12) * spot.unit
+    size = spot.dice.between(6, 9) * spot.unit
     fluffy(spot.canvas, spot.dice, spot.x, spot.y - size * 70 // 100, size, size * 85 // 100, fluff(leaves), BACKGROUND)
 
 

@@ -8,13 +8,13 @@ RIGHT, FLOOR = WIDTH * TICKS, HEIGHT * TICKS
 # sky above, sky at the horizon, sun, hills far and near, sea far and near, light on everything
 MOODS = (
     ((88, 154, 214), (218, 234, 240), (255, 246, 220), (140, 170, 176), (108, 144, 122),
-     (138, 184, 200), (42, 100, 136), (1.02, 1.0, 0.97)),
+     (138, 184, 200), (42, 100, 136), (1.01, 1.0, 0.98)),
     ((122, 128, 176), (252, 202, 146), (255, 230, 168), (178, 146, 156), (128, 122, 120),
-     (232, 184, 152), (70, 92, 128), (1.06, 0.97, 0.88)),
+     (232, 184, 152), (70, 92, 128), (1.03, 0.98, 0.93)),
     ((146, 160, 176), (216, 220, 222), (240, 240, 236), (160, 172, 180), (122, 140, 130),
-     (166, 180, 186), (66, 96, 108), (0.95, 0.97, 1.0)),
+     (166, 180, 186), (66, 96, 108), (0.98, 0.99, 1.0)),
     ((112, 186, 198), (248, 236, 206), (255, 248, 226), (150, 180, 176), (112, 146, 124),
-     (164, 204, 200), (52, 118, 124), (1.03, 1.0, 0.95)),
+     (164, 204, 200), (52, 118, 124), (1.02, 1.0, 0.97)),
 )
 LAND = (((128, 164, 86), (84, 124, 60)), ((172, 166, 100), (126, 126, 66)), ((214, 194, 146), (178, 148, 98)))
 
@@ -86,7 +86,7 @@ class Place:
     def _shore(self, canvas, dice):
         """Land on the left, on the right, or along the front."""
         high, form = FLOOR - self.horizon, dice.between(1, 100)
-        if form <= 24:
+        if form <= 14:
             level = self.horizon + high * dice.between(38, 52) // 100
             line = [(RIGHT * k // 5, level + high * dice.between(-7, 7) // 100) for k in range(-1, 7)]
             outline = smooth(line + [(RIGHT * 2, FLOOR * 2), (-RIGHT, FLOOR * 2)])
@@ -95,7 +95,7 @@ class Place:
             line = [(top, self.horizon - TICKS), (top + dice.between(-14, 14) * TICKS, self.horizon + high * 2 // 5),
                     (foot, self.horizon + high * 4 // 5), (foot, FLOOR * 2)]
             edge = -RIGHT
-            if form > 62:
+            if form > 57:
                 line, edge = [(RIGHT - x, y) for x, y in line], RIGHT * 2
             outline = smooth(line + [(edge, FLOOR * 2), (edge, self.horizon - TICKS)])
             outline = [(x, max(y, self.horizon)) for x, y in outline]

@@ -8,7 +8,7 @@ from minifcn.datasets.harbour_place import RIGHT, Place
 
 WET = ("boat", "buoy", "quay")
 HALF_WIDTH = {"boat": 27, "hut": 22, "person": 9, "sheep": 16, "lighthouse": 8, "buoy": 8,
-              "quay": 0, "flag": 10, "parasol": 13, "lifering": 7, "crates": 10, "bush": 11}  # about, in design pixels
+              "quay": 0, "flag": 8, "parasol": 10, "lifering": 7, "crates": 10, "bush": 9}  # about, in design pixels
 
 
 def draw(seed, hard=False):
@@ -39,7 +39,7 @@ def _cast(dice, place):
     """Who takes part: (y of its foot, kind). Everything stands where there is ground, or water, for it."""
     cast = ["boat"] * dice.between(1, 2) + ["hut"] * dice.between(0, 2) + ["sheep"] * dice.between(0, 2)
     cast += ["person"] * dice.between(1, 2) + ["lighthouse"] * dice.chance(60) + ["buoy"] * dice.between(0, 2)
-    for kind, percent in (("quay", 50), ("flag", 35), ("parasol", 20), ("lifering", 20), ("crates", 35), ("bush", 35)):
+    for kind, percent in (("quay", 40), ("flag", 30), ("parasol", 15), ("lifering", 15), ("crates", 30), ("bush", 30)):
         cast += [kind] * dice.chance(percent)
     return [(dice.pick(place.rows(kind in WET)) * TICKS + dice.between(0, TICKS - 1), kind) for kind in cast]
 
@@ -56,7 +56,7 @@ def _free(dice, left, right, half, taken):
 def _light(canvas, place):
     """The light of the hour, more of it on some days, less in the corners; and grain."""
     y, x = np.linspace(-1, 1, HEIGHT)[:, None], np.linspace(-1, 1, WIDTH)
-    exposure = canvas.dice.between(94, 104) / 100
+    exposure = canvas.dice.between(97, 103) / 100
     light = exposure * np.array(place.mood[7]) * (1.02 - 0.025 * (x * x + y * y) ** 2)[..., None]
     grain = 2.5 * canvas.dice.field(HEIGHT, WIDTH)[..., None]
     return np.clip(canvas.image * light + grain + 0.5, 0, 255).astype(np.uint8)

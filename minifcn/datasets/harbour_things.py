@@ -22,7 +22,7 @@ BOAT, HUT, PERSON, SHEEP, LIGHTHOUSE, BUOY = range(1, 7)
 WOOD = ((172, 86, 66), (198, 164, 112), (98, 122, 144), (150, 110, 80), (212, 206, 190), (112, 136, 112))
 SAIL = ((240, 234, 218), (222, 204, 168), (184, 92, 70), (150, 174, 186), (232, 226, 214))
 ORANGE = ((244, 124, 32), (238, 102, 36), (250, 146, 44), (230, 116, 50))
-VEST = ORANGE * 3 + ((222, 70, 48), (238, 186, 54), (64, 126, 168))  # mostly, not only
+VEST = ORANGE * 5 + ((222, 70, 48), (238, 186, 54), (64, 126, 168))  # mostly, not only
 DOOR = ORANGE + ((70, 52, 46), (60, 98, 108), (150, 60, 52), (226, 216, 194))
 SKIN = ((236, 194, 160), (224, 178, 140), (176, 122, 88), (122, 80, 56))
 CLOTHES = ((58, 70, 98), (86, 74, 66), (52, 84, 82), (104, 58, 64), (68, 68, 76))
@@ -96,7 +96,7 @@ def boat(spot, hard):
     for along in ((), (dice.between(-30, 28),), (dice.between(-32, -10), dice.between(8, 30)))[crew]:
         if not hard:
             person(Spot(spot.canvas, dice, *frame.at(along, 8), spot.unit, sea), height=25)
-    frame.polygon(hull, planks(wood, 4.5 * spot.unit / TICKS, frame.at(0, 25)[1] / TICKS), BOAT)
+    frame.polygon(hull, planks(wood, 3.2 * spot.unit / TICKS, frame.at(0, 25)[1] / TICKS), BOAT)
     rim = colour((CREAM, (70, 54, 46), (196, 72, 56), (226, 186, 96)))
     frame.polygon(sheer + [(u, v - 4) for u, v in reversed(sheer)], cloth(rim), BOAT)
     frame.polygon([(-47, 9), (44, 9), (35, 0), (-36, 0)], INK, alpha=0.22)
@@ -108,7 +108,7 @@ def boat(spot, hard):
 
 def _rig(frame, dice, length):
     colour = frame.canvas.colour
-    sail = planks(colour(SAIL), frame.pixels(700 / length), upright=frame.canvas.dice.chance(50))
+    sail = planks(colour(SAIL), frame.pixels(480 / length), upright=frame.canvas.dice.chance(50))
     half, top = 170 // length, dice.between(94, 106)  # the mast is as thick on any boat
     frame.bar(-half, 14, half, top, SPAR, BOAT)
     if dice.chance(80):
@@ -124,7 +124,7 @@ def hut(spot):
     """A gable in front, or the eaves."""
     dice, colour = spot.dice, spot.canvas.colour
     frame, wall, rise = spot.frame(dice.between(27, 44)), dice.between(48, 70), dice.between(36, 46)
-    ridge, pitch, foot = wall + rise, 4.5 * spot.unit / TICKS, frame.y / TICKS
+    ridge, pitch, foot = wall + rise, 3.2 * spot.unit / TICKS, frame.y / TICKS
     frame.shadow(6, 62, 5)
     if dice.chance(50):
         frame.bar(22, wall, 36, ridge + 2, planks((150, 92, 76), pitch / 2), HUT)
@@ -190,7 +190,7 @@ def buoy(spot):
     band, middle = frame.pixels(62), frame.x / TICKS
     frame.ellipse(4, -8, 100, 34, INK, alpha=0.25, clip=sea)
     frame.ellipse(0, -34, 70, 30, (200, 60, 50), alpha=0.2, clip=sea)
-    if spot.dice.chance(60):
+    if spot.dice.chance(70):
         stripes = red_white(band, frame.y / TICKS - frame.pixels(72), cylinder=(middle, frame.pixels(100)))
         frame.ellipse(0, 96, 100, 104, stripes, BUOY)
         frame.ellipse(-36, 140, 22, 18, (255, 255, 255), alpha=0.35)

@@ -101,14 +101,15 @@ class VOCSegmentation:
     """One split of a data set in VOC layout: dataset[i] -> image uint8 (H,W,3) RGB, labels uint8 (H,W).
 
     Labels are 0..C-1 or 255, always: whatever else a mask holds is an InputError that names file and values.
-    `root` may be a parent of the folder itself; `.root` says which was taken. Threads may share it.
+    `root` may be a parent of the folder itself; `.root` says which was taken. `ids` are taken instead of the split's
+    where given. Threads may share it.
     """
 
-    def __init__(self, root, split="train"):
+    def __init__(self, root, split="train", ids=None):
         self.root = find_root(root)
         self.split = split
         self.classes = read_classes(self.root)
-        self.ids = read_split(self.root, split)
+        self.ids = read_split(self.root, split) if ids is None else list(ids)
         self._folders = {}
 
     def __len__(self):
@@ -157,7 +158,7 @@ class VOCSegmentation:
 
         progress() is called once an image. Returns (n,C) bool: which classes are in which image.
         """
-        present = self._each(lambda i: self._values(self[i][1]), progress)
+        present = np.array(self.each(lambda i: values(self[i][1]), progress))
         used = np.flatnonzero(present.any(axis=0))
         if IGNORE in used and set(used) <= {0, IGNORE}:
             raise InputError(
@@ -169,25 +170,14 @@ class VOCSegmentation:
     def subset(self, n, seed):
         """n of the images, chosen by seed, in their order here; every class is in one of them where that is possible.
 
-        The rarest class not yet seen goes first, and of its images one that brings most other unseen classes;
-        the rest is drawn at random. All of them for n >= len.
+        All of them for n >= len.
         """
         if n < 1:
             raise InputError(f"a subset of {n} images; at least 1 is needed")
         if n >= len(self):
             return self.take(self.ids)
-        present = self._each(lambda i: self._values(self.labels(i)))[:, : len(self.classes)]
-        order = np.random.default_rng(seed).permutation(len(self))
-        rarity = present.sum(axis=0)
-        unseen = rarity > 0
-        chosen = []
-        while unseen.any() and len(chosen) < n:
-            rarest = np.flatnonzero(unseen)[rarity[unseen].argmin()]
-            holders = order[present[order, rarest]]
-            chosen.append(holders[(present[holders] & unseen).sum(axis=1).argmax()])
-            unseen &= ~present[chosen[-1]]
-        rest = order[~np.isin(order, chosen)]
-        return self.take([self.ids[i] for i in sorted([*chosen, *rest[: n - len(chosen)]])])
+        present = np.array(self.each(lambda i: values(self.labels(i))))[:, : len(self.classes)]
+        return self.take([self.ids[i] for i in cover(present, n, seed)])
 
     def take(self, ids):
         """The same data set with these IDs only."""
@@ -205,22 +195,43 @@ class VOCSegmentation:
             if path := self._folders[folder].get((name.rpartition("/")[2], suffix)):
                 return path
         raise InputError(
-            f"{self.root / part / name}{suffixes[0]}: no such {kind}, but {self.split}.txt lists {name}"
+            f"{self.root / part / name}{suffixes[0]}: no such {kind}, but {self.split}.txt lists it"
             + (f" (looked for {', '.join(suffixes)})" if len(suffixes) > 1 else "")
         )
 
-    def _values(self, labels):
-        return np.bincount(labels.ravel(), minlength=256) > 0
-
-    def _each(self, read, progress=None):
-        """read(i) of every image, on threads (Pillow's decoders release the GIL), stacked in ID order."""
+    def each(self, read, progress=None):
+        """[read(i) for every image], on threads: Pillow's decoders release the GIL. progress() after each, in order."""
         pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
         try:
-            rows = []
-            for row in pool.map(read, range(len(self))):
-                rows.append(row)
+            results = []
+            for result in pool.map(read, range(len(self))):
+                results.append(result)
                 if progress:
                     progress()
-            return np.array(rows)
+            return results
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def values(labels):
+    """(256,) bool: the values that occur."""
+    return np.bincount(labels.ravel(), minlength=256) > 0
+
+
+def cover(present, n, seed):
+    """n images out of present (images,C) bool, sorted, that show as many classes as a greedy choice finds.
+
+    The rarest class not yet seen goes first, and of its images one that brings most other unseen classes; between
+    equals, and for the places left when all are seen, the seed decides.
+    """
+    order = np.random.default_rng(seed).permutation(len(present))
+    rarity = present.sum(axis=0)
+    unseen = rarity > 0
+    chosen = []
+    while unseen.any() and len(chosen) < n:
+        rarest = np.flatnonzero(unseen)[rarity[unseen].argmin()]
+        holders = order[present[order, rarest]]
+        chosen.append(holders[(present[holders] & unseen).sum(axis=1).argmax()])
+        unseen &= ~present[chosen[-1]]
+    rest = order[~np.isin(order, chosen)]
+    return sorted([*chosen, *rest[: n - len(chosen)]])

@@ -121,6 +121,11 @@ class FCN:
         """The names of the parameters that training changes."""
         return [f"{name}.{key}" for name, layer in self.layers.items() if layer.learn for key in layer.params]
 
+    def fixed(self, name):
+        """Whether a parameter is a bilinear kernel that is not trained: known without being stored."""
+        layer = self.layers[name.rpartition(".")[0]]
+        return isinstance(layer, ConvTranspose2d) and not layer.learn
+
     def _named(self, what):
         return MappingProxyType({f"{name}.{key}": value for name, layer in self.layers.items()
                                  for key, value in getattr(layer, what).items()})

@@ -49,3 +49,26 @@ def overlap(a, b, a_shape, b_shape):
     in_a, in_b = max(offset, 0), max(-offset, 0)
     height, width = (min(m - in_a, n - in_b) for m, n in zip(a_shape, b_shape, strict=True))
     return in_a, in_b, height, width
+
+
+def receptive_field(layers):
+    """Pixels along one axis that a cell sees after these layers: r = 1 + sum of D(K - 1) * (step before the layer)."""
+    grid, field = Grid(), 1
+    for layer in layers:
+        field += layer.dilation * (layer.kernel - 1) * grid.step
+        grid = grid.after(layer)
+    return int(field)
+
+
+def reach(net):
+    """(margin, step): how far from a pixel the image can matter to its scores, rounded up to whole steps of the net.
+
+    Half the receptive field of the coarsest map, and that map's cells themselves lie up to two steps away: each of the
+    upsampling layers looks at the cells on both sides, their steps halving.
+    """
+    layers = list(net.body.layers.values())
+    step = 1
+    for layer in layers:
+        step *= layer.stride
+    margin = receptive_field(layers) // 2 + 2 * step
+    return -(-margin // step) * step, step

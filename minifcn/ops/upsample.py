@@ -99,3 +99,25 @@ def crop_backward(dy, cache):
     dx = array_module(dy).zeros(shape, dy.dtype)
     dx[..., offset:offset + height, offset:offset + width] = dy
     return dx
+
+
+def resize_bilinear(x, height, width):
+    """(N,C,H,W) -> (N,C,height,width): y = R x S^T, interpolated linearly between pixel centres, constant beyond them.
+
+    Not a layer, but what turns scores of a shrunk image into scores of the image: at the border, unlike the transposed
+    convolution, it does not fade. No backward pass.
+    """
+    xp = array_module(x)
+    rows, columns = (xp.asarray(_between(small, large), dtype=x.dtype)
+                     for small, large in ((x.shape[2], height), (x.shape[3], width)))
+    return rows @ (x @ columns.T)
+
+
+def _between(size, out):
+    """(out, size) weights: pixel i of `out` looks at (i + 1/2) * size / out - 1/2 among `size` pixels."""
+    at = np.clip((np.arange(out) + 0.5) * size / out - 0.5, 0, size - 1)
+    low = np.minimum(at.astype(int), max(size - 2, 0))
+    weights = np.zeros((out, size))
+    weights[np.arange(out), low] = 1 - (at - low)
+    weights[np.arange(out), np.minimum(low + 1, size - 1)] += at - low
+    return weights

@@ -43,7 +43,7 @@ def read(documents, photographs, chosen):
                 items.append(Item(image, partial(lambda image: image, image), labels, split))
     if outlined and not any(outlined):
         raise InputError(f"{documents[0][0]}: only boxes, no outline of anything: annotations for detection")
-    notes = [f"{outlined.count(False)} boxes without an outline became {IGNORE} (ignored)"] if not all(outlined) else []
+    notes = [f"boxes without an outline, now {IGNORE} (ignored): {outlined.count(False)}"] if not all(outlined) else []
     return Source("COCO annotations", classes, items, notes=notes)
 
 

@@ -30,7 +30,7 @@ def find(src):
 
 
 def read(src, chosen=None, foreground=None):
-    """-> Source. `chosen`: Labels where there is no label map. `foreground`: the number that means class 1, 0 being 0."""
+    """-> Source. `chosen`: Labels where there is no label map; `foreground`: the number that means class 1, with 0."""
     image_folder, mask_folder = find(src)
     if image_folder is None:
         raise InputError(f"{src}: {mask_folder.name} but no photographs: no folder images or JPEGImages "
@@ -66,11 +66,10 @@ def paired(image_folder, mask_folder):
     if not pairs:
         raise InputError(f"{mask_folder}: no mask is called like an image in {image_folder}: "
                          f"there {next(iter(images), 'nothing')}, here {next(iter(masks_by_key))}")
-    notes = []
-    if alone := [key for key in images if key + tail not in masks_by_key]:
-        notes.append(f"{len(alone)} images without a mask left out: {', '.join(alone[:3])}{', ...' * (len(alone) > 3)}")
-    if len(masks_by_key) > len(pairs):
-        notes.append(f"{len(masks_by_key) - len(pairs)} masks without an image left out")
+    alone = {"images left out for want of a mask": [key for key in images if key + tail not in masks_by_key],
+             "masks left out for want of an image": sorted(set(masks_by_key) - {key + tail for key in images})}
+    notes = [f"{what}: {len(keys)} ({', '.join([*keys[:3], *['...'] * (len(keys) > 3)])})"
+             for what, keys in alone.items() if keys]
     return pairs, notes
 
 

@@ -1,6 +1,6 @@
 """What the pixels of foreign masks mean: class numbers, or colours that a label map gives a class.
 
-Which of the two is decided for a folder as a whole, from everything its masks hold: a single black mask could be either.
+Which of the two is decided for a folder as a whole, from all that its masks hold: a single black mask could be either.
 """
 from collections import Counter
 from typing import NamedTuple
@@ -121,7 +121,8 @@ def _numbers(folder, used, labels):
     if labels[0].name == "__ignore__":  # labelme counts the lines of such a list from -1
         labels = labels[1:]
     if unknown := values - set(range(len(labels))):
-        raise InputError(f"{folder}: values that are not one of {len(labels)} classes or {IGNORE}: {used.listed(unknown)}")
+        raise InputError(f"{folder}: values that are not one of {len(labels)} classes or {IGNORE}: "
+                         f"{used.listed(unknown)}")
     return labels, Meaning(False, {IGNORE: IGNORE} | dict(enumerate(_line_classes(labels))))
 
 

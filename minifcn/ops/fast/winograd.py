@@ -12,6 +12,7 @@ import numpy as np
 
 from minifcn.backend import array_module, run_strips, scratch
 from minifcn.ops.fast.strips import cut, padded_rows, partial_sums
+from minifcn.ops.im2col import conv_size
 
 BT = np.array([[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],
                [0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]])
@@ -47,7 +48,7 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1):
     xp = array_module(x)
     n, c, height, width = x.shape
     f = w.shape[0]
-    u, v = height + 2 * pad - 2, width + 2 * pad - 2
+    u, v = conv_size(height, 3, pad=pad), conv_size(width, 3, pad=pad)
     high, wide = -(-u // 4), -(-v // 4)
     y = xp.empty((n, f, u, v), x.dtype)
     filters = (_square(G, x) @ w.reshape(f * c, 9).T).reshape(36, f, c)

@@ -1,0 +1,120 @@
+"""What a run says before its first step, and when it fails: what it will do, and what guessing would score."""
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+
+import minifcn
+from minifcn import checkpoint, report
+from minifcn.backend import threads
+from minifcn.datasets import VOCSegmentation, harbour
+from minifcn.errors import InputError
+from minifcn.metrics import ConfusionMatrix
+from minifcn.model import find, shrunk_size
+from minifcn.nets import build
+from minifcn.nets.memory import step_bytes
+
+
+@dataclass
+class Data:
+    """The splits of a run, and how many pixels each class has in them: (C,) integers."""
+
+    train: VOCSegmentation
+    val: VOCSegmentation
+    train_counts: np.ndarray
+    val_counts: np.ndarray
+    height: int  # of the largest training image
+    width: int
+
+
+def open_data(args):
+    """Data of the run, every file of it read once: a bad one must show now and not in hour three."""
+    root = args.data or harbour.root()
+    train, val = VOCSegmentation(root, "train"), VOCSegmentation(root, "val")
+    if args.subset:
+        train = train.subset(args.subset, args.seed)
+    with report.progress_bar(len(train) + len(val), "checking", "images") as bar:
+        for part in (train, val):
+            part.check(bar.update)
+    (train_counts, sizes), (val_counts, _) = counted(train), counted(val)
+    if not train_counts.any():
+        raise InputError(f"{train.root}: every pixel of the training masks is void (255): nothing to learn from")
+    height, width = sizes.max(axis=0)
+    return Data(train, val, train_counts, val_counts, int(height), int(width))
+
+
+def counted(dataset):
+    """Pixels of each class (C,), and (n,2) heights and widths."""
+    def one(i):
+        labels = dataset.labels(i)
+        return np.bincount(labels.ravel(), minlength=256)[:len(dataset.classes)], labels.shape
+
+    with ThreadPoolExecutor(threads()) as pool:
+        counts, sizes = zip(*pool.map(one, range(len(dataset))), strict=True)
+    return np.sum(counts, axis=0), np.array(sizes)
+
+
+def median_weights(counts):
+    """a_c = median frequency / frequency of class c [Eigen & Fergus 2015]; 0 for a class without a pixel. float32."""
+    present = counts > 0
+    return np.where(present, np.median(counts[present]) / np.maximum(counts, 1), 0).astype(np.float32)
+
+
+def announce(args, stages, data, why):
+    """Print what will run, where, on what, in how much memory, and what guessing would score."""
+    classes = len(data.train.classes)
+    net = build(stages[-1].net, args.body, classes, dropout=args.dropout)
+    if args.freeze:
+        net.freeze_body()
+    learned = sum(net.params[name].size for name in net.learned)
+    height, width = shrunk_size(data.height, data.width, args.max_side)
+    if args.crop:
+        height, width = args.crop, args.crop
+    batch = min(args.batch, len(data.train))
+    gigabytes = step_bytes(net, batch, height, width, slots=2 if args.optimizer == "adam" else 1) / 1e9
+    epochs = " + ".join(str(stage.epochs) for stage in stages)
+    guess = ConfusionMatrix(classes)
+    guess.counts[:, data.val_counts.argmax()] = data.val_counts
+    print(f"minifcn {minifcn.__version__}: {' -> '.join(stage.net for stage in stages)}, body {args.body}, "
+          f"{learned:,} learned parameters, float32, {threads()} threads")
+    print(f"device {why}")
+    print(f"{data.train.root}: {len(data.train)} training and {len(data.val)} validation images, up to "
+          f"{data.width} x {data.height}, {classes} classes")
+    print(f"{epochs} epochs of {len(data.train) // batch} steps of {batch}; {args.optimizer}, lr {stages[0].lr:g}, "
+          f"{args.reduction} loss, seed {args.seed}; a step takes about {gigabytes:.2f} GB")
+    if args.reduction == "sum":
+        pixels = data.train_counts.sum() / len(data.train) * batch
+        print(f"a step counts about {pixels:,.0f} pixels: with sgd this rate is {stages[0].lr * pixels:g} for the mean")
+    print(f"guessing costs log {classes} = {log(classes):.3f}; all {data.val.classes[data.val_counts.argmax()]} scores "
+          f"mean IU {guess.mean_iu:.3f}")
+    if absent := [name for name, count in zip(data.train.classes, data.train_counts, strict=True) if not count]:
+        print(f"no training pixel of: {', '.join(absent)}")
+
+
+def fitting(source, net):
+    """The parameters of a checkpoint that go into `net`; score layers for other classes are left out, and that is said.
+
+    Raises InputError for another body.
+    """
+    read = checkpoint.read(find(source))
+    if read.meta["body"] != net.body.name:
+        raise InputError(f"{source}: has body {read.meta['body']}, this net has {net.body.name}")
+    mine = net.params
+    params = {name: value for name, value in read.params.items()
+              if name in mine and (value.shape == mine[name].shape or not name.startswith(("score", "up")))}
+    fresh = [name for name in net.learned if name not in params]
+    print(f"weights of {source} ({read.meta['net']}, {len(read.meta['classes'])} classes)"
+          + (f"; fresh: {', '.join(fresh)}" if fresh else ""))
+    return params
+
+
+def diverged(args, stage, epoch, step, lr):
+    """The InputError for a loss that is no number any more."""
+    causes = [f"the rate: it was {lr:.3g}, try --lr {stage.lr / 10:.3g}"]
+    if args.reduction == "sum":
+        causes.insert(0, "a summed loss with a rate meant for a mean: --reduction mean, or a rate divided by the pixels")
+    if args.balance == "median":
+        causes.append("--balance median with a very rare class")
+    return InputError(f"the loss is not finite any more ({stage.net}, epoch {epoch + 1}, step {step}). The last good "
+                      f"state is in {args.out / 'last.safetensors'}. Likely: {'; '.join(causes)}")

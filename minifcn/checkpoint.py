@@ -1,0 +1,111 @@
+"""Checkpoints: safetensors files that hold all that a run needs to go on, and cannot be half written.
+
+Tensors are the net's parameters by name and, in the checkpoint a run goes on from, the optimiser's state as
+"optimizer.<what>.<parameter>". Fixed upsampling kernels are left out: they are bilinear by definition. The
+metadata are JSON texts by name: net, body, options, classes, colors, preprocess, max_side, data, split, stage, step, epoch, scores, ...
+"""
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import minifcn
+from minifcn.backend import to_numpy
+from minifcn.errors import InputError
+from minifcn.preprocess import Preprocessing
+
+OPTIMIZER = "optimizer."
+REQUIRED = ("net", "body", "classes", "colors", "preprocess")
+
+
+@dataclass
+class Checkpoint:
+    """What a file holds: meta by name, params and optimiser state as NumPy arrays by name."""
+
+    path: Path
+    meta: dict
+    params: dict
+    optimizer: dict
+
+
+def save(path, net, meta, optimizer=None):
+    """Write the net, its metadata (JSON values) and an optimiser's state; the file is there whole or not at all."""
+    from safetensors.numpy import save as to_bytes
+
+    learned = {name: net.params[name] for name in net.params if not net.fixed(name)}
+    state = {} if optimizer is None else {OPTIMIZER + key: value for key, value in optimizer.state.items()}
+    tensors = {name: np.ascontiguousarray(to_numpy(value)) for name, value in {**learned, **state}.items()}
+    meta = {"minifcn": minifcn.__version__, "net": net.name, "body": net.body.name,
+            "preprocess": net.preprocess.to_dict(), **meta}
+    write(path, to_bytes(tensors, {key: json.dumps(value) for key, value in meta.items()}))
+
+
+def write(path, data):
+    """Replace a file at one instant: write beside it, flush to the disk, rename.
+
+    Whatever kills the program meanwhile, `path` holds the previous bytes or the new ones.
+    """
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(beside, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    if os.name == "posix":  # the rename itself is on the disk once the folder is
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def read(path):
+    """A Checkpoint. Raises InputError for a file that is missing, damaged, or none of ours."""
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            texts = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: damaged, or no safetensors file ({error})") from error
+    if "minifcn" not in texts:
+        raise InputError(f"{path}: a safetensors file, but not one of minifcn's checkpoints: it lacks their metadata")
+    try:
+        meta = {key: json.loads(text) for key, text in texts.items()}
+    except ValueError as error:
+        raise InputError(f"{path}: its metadata are damaged ({error})") from error
+    if missing := [key for key in REQUIRED if key not in meta]:
+        raise InputError(f"{path}: its metadata lack {', '.join(missing)}")
+    state = {name.removeprefix(OPTIMIZER): value for name, value in tensors.items() if name.startswith(OPTIMIZER)}
+    params = {name: value for name, value in tensors.items() if not name.startswith(OPTIMIZER)}
+    return Checkpoint(path, meta, params, state)
+
+
+def restore(checkpoint):
+    """The net of a checkpoint, with its weights. Raises InputError where the two do not agree."""
+    from minifcn.nets import build
+
+    meta = checkpoint.meta
+    try:
+        net = build(meta["net"], meta["body"], len(meta["classes"]), **meta.get("options", {}))
+        net.preprocess = Preprocessing(**meta["preprocess"])
+        copied = net.load(checkpoint.params)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{checkpoint.path}: {error}") from error
+    missing = [name for name in net.params if not net.fixed(name) and name not in copied]
+    extra = [name for name in checkpoint.params if name not in net.params]
+    if missing or extra:
+        what = f"lacks {', '.join(missing)}" if missing else f"holds {', '.join(extra)}, which {net.name} has not"
+        raise InputError(f"{checkpoint.path}: {what}")
+    return net

@@ -1,0 +1,141 @@
+"""python -m minifcn.evaluate: how good is a trained net on a split? The four scores of the papers, and every class."""
+import argparse
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from minifcn import cli
+from minifcn.backend import choose_device, set_threads, to_device, to_numpy
+from minifcn.errors import InputError
+from minifcn.metrics import ConfusionMatrix
+from minifcn.ops import softmax_cross_entropy
+
+BATCH_PIXELS = 1 << 18  # images of one size are scored together up to this many pixels
+
+
+def evaluate(model, dataset, progress=None, each=None):
+    """(ConfusionMatrix, mean loss) of a Model over a data set, at the labels' own resolution.
+
+    progress(n) is called after n more images, each(i, labels, predicted) for every image.
+    """
+    if len(model.classes) != len(dataset.classes):
+        raise InputError(f"the net knows {len(model.classes)} classes, {dataset.root} has {len(dataset.classes)}")
+    matrix = ConfusionMatrix(len(dataset.classes))
+    loss = 0.0
+    for numbers, images, labels in _groups(dataset):
+        scores = model.scores(images)
+        some, _ = softmax_cross_entropy(scores, to_device(labels, model.net.device), reduction="sum")
+        loss += float(some)
+        predicted = to_numpy(scores.argmax(axis=1)).astype(np.uint8)
+        for i, truth, guess in zip(numbers, labels, predicted, strict=True):
+            matrix.update(guess, truth)
+            if each:
+                each(i, truth, guess)
+        if progress:
+            progress(len(numbers))
+    return matrix, loss / max(1, matrix.counts.sum())
+
+
+def _groups(dataset):
+    """Yield (indices, images (N,H,W,3), labels (N,H,W)) of neighbours of one size, read ahead on threads."""
+    group = []
+    with ThreadPoolExecutor(2, thread_name_prefix="reading") as pool:
+        for start in range(0, len(dataset), 32):  # not all at once: a data set need not fit into memory
+            numbers = range(start, min(start + 32, len(dataset)))
+            for i, (image, labels) in zip(numbers, pool.map(dataset.__getitem__, numbers), strict=True):
+                if group and (group[0][2].shape != labels.shape or (len(group) + 1) * labels.size > BATCH_PIXELS):
+                    yield _stacked(group)
+                    group = []
+                group.append((i, image, labels))
+    yield _stacked(group)
+
+
+def _stacked(group):
+    numbers, images, labels = zip(*group, strict=True)
+    return numbers, np.stack(images), np.stack(labels)
+
+
+def table(matrices):
+    """The papers' table, in percent: {net name: ConfusionMatrix} -> text."""
+    lines = [f"{'':12}{'pixel acc.':>12}{'mean acc.':>12}{'mean IU':>12}{'f.w. IU':>12}"]
+    for name, matrix in matrices.items():
+        lines.append(f"{name:12}" + "".join(f"{100 * value:12.1f}" for value in matrix.scores().values()))
+    return "\n".join(lines)
+
+
+def class_table(matrices, classes):
+    """IU of every class, in percent: {net name: ConfusionMatrix} -> text. A class that is nowhere has a dash."""
+    width = max(12, *(len(name) + 2 for name in classes))
+    lines = [f"{'IU of':{width}}" + "".join(f"{name:>10}" for name in matrices)]
+    for i, name in enumerate(classes):
+        values = [100 * matrix.iu[i] for matrix in matrices.values()]
+        lines.append(f"{name:{width}}" + "".join(f"{'-':>10}" if np.isnan(v) else f"{v:10.1f}" for v in values))
+    return "\n".join(lines)
+
+
+def one_class_warning(matrix, classes):
+    """A line that says so when a single class takes over 99 % of the predicted pixels, else None."""
+    share = matrix.counts.sum(axis=0) / max(1, matrix.counts.sum())
+    if share.max() <= 0.99:
+        return None
+    return (f"warning: {100 * share.max():.1f} % of the predicted pixels are {classes[share.argmax()]}: so far the net "
+            "says the same everywhere; train longer, or try --balance median or another --lr")
+
+
+def parser():
+    p = argparse.ArgumentParser(
+        prog="python -m minifcn.evaluate",
+        description="Score a trained net on a split of a data set in VOC layout: pixel accuracy, "
+                    "mean accuracy, mean IU and frequency-weighted IU from one confusion matrix over the whole split, and every class's IU.",
+        epilog="example: python -m minifcn.evaluate harbour-fcn8s --split hard")
+    p.add_argument("checkpoint", help="a .safetensors checkpoint of a run, or a shipped net such as harbour-fcn8s")
+    p.add_argument("--data", metavar="DIR", help="data set folder (default: Harbour, the embedded one)")
+    p.add_argument("--split", default="val", help="which list of ImageSets/Segmentation (default: %(default)s)")
+    p.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"))
+    p.add_argument("--threads", type=int, metavar="N", help="worker threads (default: the cores there are)")
+    p.add_argument("--out", type=Path, metavar="DIR",
+                   help="also write scores.json, confusion.png and worst.png there (default: print only)")
+    return p
+
+
+def main(argv=None):
+    from minifcn.datasets import VOCSegmentation, harbour
+    from minifcn.model import load
+    from minifcn.report import draw_worst, progress_bar
+
+    args = parser().parse_args(argv)
+    if args.threads is not None:
+        set_threads(args.threads)
+    device, why = choose_device(args.device)
+    model = load(args.checkpoint, device)
+    dataset = VOCSegmentation(args.data or harbour.root(), args.split)
+    if args.out:
+        cli.output_folder(args.out)
+    name = model.meta["net"]
+    print(f"{name} on {len(dataset)} images of {dataset.root} ({args.split}); {why}")
+    iu = {}
+
+    def each(i, truth, guess):
+        iu[i] = ConfusionMatrix(len(dataset.classes)).update(guess, truth).mean_iu
+
+    with progress_bar(len(dataset), "scoring", "images") as bar:
+        matrix, loss = evaluate(model, dataset, bar.update, each)
+    print(table({name: matrix}), class_table({name: matrix}, dataset.classes), f"mean loss {loss:.4f}", sep="\n\n")
+    if warning := one_class_warning(matrix, dataset.classes):
+        print(warning, file=sys.stderr)
+    if args.out:
+        from minifcn import plot
+
+        scores = {**matrix.scores(), "iu": dict(zip(dataset.classes, matrix.iu.tolist(), strict=True))}
+        (args.out / "scores.json").write_text(json.dumps(scores, indent=1) + "\n")
+        plot.confusion(matrix.counts, dataset.classes, args.out / "confusion.png")
+        draw_worst(model, dataset, iu, args.out / "worst.png")
+        print(f"\nscores.json, confusion.png and worst.png are in {args.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,110 @@
+"""A trained net with all it needs to name the pixels of an image: `minifcn.load(...)`.
+
+    model = minifcn.load("harbour-fcn8s")
+    labels = model.predict(image)         # uint8 (H,W,3) RGB -> uint8 (H,W)
+"""
+from pathlib import Path
+
+import numpy as np
+
+from minifcn import checkpoint
+from minifcn.backend import array_module, choose_device, to_device, to_numpy
+from minifcn.errors import InputError
+from minifcn.images import resize
+from minifcn.nets.geometry import reach
+from minifcn.ops.upsample import resize_bilinear
+
+SHIPPED = Path(__file__).parent / "weights"
+
+
+def find(source):
+    """The path of a checkpoint file, or of a shipped net by its name. Raises InputError."""
+    path = Path(source)
+    if path.exists() or path.suffix:
+        return path
+    shipped = SHIPPED / f"{source}.safetensors"
+    if not shipped.is_file():
+        names = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.safetensors")))
+        raise InputError(f"{source}: no such checkpoint file, and none of the shipped nets: {names or '(none)'}")
+    return shipped
+
+
+def load(source, device="cpu"):
+    """The Model of a checkpoint file, or of a shipped one by name ("harbour-fcn8s"). Raises InputError."""
+    read = checkpoint.read(find(source))
+    device, _ = choose_device(device)
+    return Model(checkpoint.restore(read).to_device(device), read.meta)
+
+
+class Model:
+    """A net, the names and colours of its classes, and the size it wants images in."""
+
+    def __init__(self, net, meta):
+        self.net, self.meta = net, meta
+        self.classes, self.max_side = tuple(meta["classes"]), meta.get("max_side")
+        self.colors = np.array(meta["colors"], np.uint8).reshape(-1, 3)
+
+    def predict(self, image, tile=None):
+        """The most likely class of every pixel: image uint8 (H,W,3) RGB -> uint8 (H,W), as large as the image.
+
+        tile=N bounds the memory of large images: cores of N pixels are computed one by one, each with as much of the
+        image around it as can matter to it.
+        """
+        return self._tiled(_checked(image), tile, lambda scores: scores.argmax(axis=1))
+
+    def probabilities(self, image):
+        """softmax of the scores: image uint8 (H,W,3) RGB -> float32 (C,H,W)."""
+        return to_numpy(_softmax(self.scores(_checked(image)[None])))[0]
+
+    def scores(self, images):
+        """uint8 (N,H,W,3) -> scores (N,C,H,W), on the net's device.
+
+        Images longer than max_side are shrunk for the net; its scores are enlarged again, not its labels.
+        """
+        height, width = images.shape[1:3]
+        small = shrunk_size(height, width, self.max_side)
+        if small != (height, width):
+            images = np.stack([resize(image, *small) for image in images])
+        scores = self.net.forward(to_device(self.net.preprocess(images), self.net.device))
+        return scores if small == (height, width) else resize_bilinear(scores, height, width)
+
+    def _tiled(self, image, tile, decide):
+        height, width = image.shape[:2]
+        if shrunk_size(height, width, self.max_side) != (height, width):
+            tile = None  # it is shrunk to a size that the net was trained at anyway
+        if tile is None or max(height, width) <= tile:
+            return to_numpy(decide(self.scores(image[None])))[0].astype(np.uint8)
+        margin, step = reach(self.net)
+        tile = max(step, tile // step * step)  # poolings must fall on the same pixels as in the whole image
+        labels = np.empty((height, width), np.uint8)
+        for top in range(0, height, tile):
+            for left in range(0, width, tile):
+                y, x = max(0, top - margin), max(0, left - margin)
+                part = image[y:top + tile + margin, x:left + tile + margin]
+                some = to_numpy(decide(self.scores(part[None])))[0]
+                core = labels[top:top + tile, left:left + tile]
+                core[...] = some[top - y:, left - x:][:core.shape[0], :core.shape[1]]
+        return labels
+
+
+def shrunk_size(height, width, max_side):
+    """(height, width) with the longer side at most max_side, shape kept; None leaves them as they are."""
+    longest = max(height, width)
+    if max_side is None or longest <= max_side:
+        return height, width
+    return max(1, round(height * max_side / longest)), max(1, round(width * max_side / longest))
+
+
+def _checked(image):
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(f"an image is a NumPy array uint8 (H,W,3), RGB, not {what}; see minifcn.images.read_image")
+    if 0 in image.shape:
+        raise ValueError(f"an image of {image.shape[0]} x {image.shape[1]} pixels has nothing to name")
+    return image
+
+
+def _softmax(scores):
+    xp = array_module(scores)
+    e = xp.exp(scores - scores.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)

@@ -1,0 +1,105 @@
+"""python -m minifcn.predict: name the pixels of photographs with a trained net."""
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from minifcn import cli
+from minifcn.backend import choose_device, set_threads
+from minifcn.errors import InputError
+from minifcn.images import read_image
+from minifcn.model import load
+from minifcn.overlay import overlay_with_legend
+from minifcn.palette import write_label_png
+from minifcn.report import progress_bar
+
+
+def parser():
+    p = argparse.ArgumentParser(
+        prog="python -m minifcn.predict",
+        description="Segment images with a trained net. For each one: NAME.png, a palette PNG of class numbers as "
+                    "large as the image, and NAME-overlay.jpg, the image with outlines, colours and a legend of names.",
+        epilog="examples:  python -m minifcn.predict harbour-fcn8s boat.jpg    "
+               "python -m minifcn.predict runs/photos/best.safetensors folder/ --masks-only --out masks")
+    p.add_argument("checkpoint", help="a .safetensors checkpoint of a run, or a shipped net such as harbour-fcn8s")
+    p.add_argument("images", nargs="+", type=Path, metavar="IMAGE",
+                   help="image files of any kind that Pillow opens, or folders of them")
+    p.add_argument("--out", type=Path, default=Path("predictions"), metavar="DIR", help="default: %(default)s")
+    p.add_argument("--masks-only", action="store_true", help="write the label PNGs alone: a plain folder of masks")
+    p.add_argument("--tile", type=int, metavar="N",
+                   help="compute in parts of N x N pixels: bounds the memory that large images take, same result")
+    p.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"))
+    p.add_argument("--threads", type=int, metavar="N", help="worker threads (default: the cores there are)")
+    return p
+
+
+def main(argv=None):
+    args = parser().parse_args(argv)
+    if args.tile is not None and args.tile < 1:
+        raise InputError(f"--tile {args.tile}: at least 1 is needed")
+    if args.threads is not None:
+        set_threads(args.threads)
+    device, why = choose_device(args.device)
+    model = load(args.checkpoint, device)
+    files = found(args.images)
+    cli.output_folder(args.out)
+    print(f"{model.meta['net']}, {len(model.classes)} classes, {why}")
+    bad = 0
+    with progress_bar(len(files), "predicting", "images") as bar:
+        for path in files:
+            try:
+                image = read_image(path)
+            except InputError as error:
+                if len(files) == 1:
+                    raise
+                bad += 1  # one bad file among many is no reason to lose the rest
+                bar.write(f"error: {error}", file=sys.stderr)
+                bar.update()
+                continue
+            labels = model.predict(image, args.tile)
+            target = args.out / f"{path.stem}.png"
+            write_label_png(target, labels, model.colors)
+            if not args.masks_only:
+                picture = overlay_with_legend(image, labels, model.classes, model.colors)
+                picture.save(args.out / f"{path.stem}-overlay.jpg", quality=92)
+            bar.write(f"{path} -> {target}: {share(labels, model.classes)}")
+            bar.update()
+    print(f"{len(files) - bad} of {len(files)} images segmented; results are in {args.out}")
+    return 2 if bad else 0
+
+
+def found(paths):
+    """The image files among paths and in the folders among them; an InputError where two would write the same file."""
+    from PIL import Image
+
+    suffixes = set(Image.registered_extensions())
+    files = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes and file.is_file())
+            if not inside:
+                raise InputError(f"{path}: no images in this folder")
+            files += inside
+        elif path.exists():
+            files.append(path)
+        else:
+            raise InputError(f"{path}: no such image")
+    by_name = {}
+    for file in files:
+        if other := by_name.get(file.stem):
+            raise InputError(f"{other} and {file} would both become {file.stem}.png: predict them into two folders")
+        by_name[file.stem] = file
+    return files
+
+
+def share(labels, classes):
+    """"boat 12 %, person 3 %": the classes of an image, largest first."""
+    counts = np.bincount(labels.ravel(), minlength=len(classes))
+    order = [i for i in np.argsort(-counts, kind="stable") if counts[i]]
+    parts = [f"{classes[i]} {100 * counts[i] / labels.size:.0f} %" for i in order[:6]]
+    return ", ".join(parts) + (f" and {len(order) - 6} more" if len(order) > 6 else "")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,72 @@
+"""The folder of a run: what is written there while it trains, and read again to go on.
+
+arguments.json   the options that it began with          log.csv       a row an epoch
+last             the state to go on from, with optimiser  best          the best validation mean IU
+fcn32s, ...      the net at the end of each stage         results.json  the tables, once all is done
+"""
+import csv
+import io
+import json
+
+from minifcn import checkpoint
+from minifcn.errors import InputError
+
+COLUMNS = ("stage", "epoch", "step", "lr", "loss", "val_loss", "pixel_accuracy", "mean_accuracy", "mean_iu", "fw_iu",
+           "seconds")
+# where in a run something is: finished epochs of a stage and steps of the epoch, its loss so far, the best mean IU
+BEGINNING = {"stage": 0, "epoch": 0, "step": 0, "loss_sum": 0.0, "best": -1.0, "seconds": 0.0, "optimizer_steps": 0}
+
+
+def describe(args, train, state, scores=None):
+    """The metadata of a checkpoint, beside what the net itself knows."""
+    return {"classes": list(train.classes), "colors": train.colors.tolist(), "max_side": args.max_side,
+            "options": {"dropout": args.dropout}, "data": train.root.name, "split": train.split, "ids": len(train),
+            "seed": args.seed, "state": state, "epoch": state["epoch"], "step": state["step"], "scores": scores}
+
+
+def save_last(args, net, train, optimizer, state):
+    """Save all that a run needs to go on to the same bits."""
+    state = {**state, "optimizer_steps": optimizer.steps}
+    checkpoint.save(args.out / "last.safetensors", net, describe(args, train, state), optimizer)
+
+
+def read_last(args, stages, train):
+    """(Checkpoint, state) of the run in args.resume; (None, BEGINNING) where it was killed before its first save."""
+    path = args.out / "last.safetensors"
+    if not args.resume or not path.exists():
+        return None, BEGINNING
+    last = checkpoint.read(path)
+    state = last.meta.get("state")
+    if not isinstance(state, dict) or state.keys() != BEGINNING.keys() or state["stage"] > len(stages):
+        raise InputError(f"{path}: not a checkpoint to go on from; last.safetensors of a run is")
+    if last.meta["classes"] != list(train.classes) or last.meta["ids"] != len(train):
+        raise InputError(f"{path}: was trained on {last.meta['ids']} images of {len(last.meta['classes'])} classes, "
+                         f"{train.root} has {len(train)} of {len(train.classes)}: is it still the same data?")
+    if state["stage"] < len(stages) and last.meta["net"] != stages[state["stage"]].net:
+        raise InputError(f"{path}: holds {last.meta['net']}, this run is at {stages[state['stage']].net}")
+    return last, state
+
+
+def read_log(args, stages, state):
+    """The rows of log.csv up to where `state` is: what came after it was lost and will come again."""
+    path = args.out / "log.csv"
+    if not args.resume or not path.exists():
+        return []
+    order = [stage.net for stage in stages]
+    with open(path, newline="") as file:
+        rows = [row for row in csv.DictReader(file) if tuple(row) == COLUMNS and row["stage"] in order]
+    return [row for row in rows if (order.index(row["stage"]), int(row["epoch"])) <= (state["stage"], state["epoch"])]
+
+
+def add_row(args, log, row):
+    """Append an epoch to the log and write it anew, whole."""
+    log.append({name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in row.items()})
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(log)
+    checkpoint.write(args.out / "log.csv", text.getvalue().encode())
+
+
+def save_arguments(args):
+    checkpoint.write(args.out / "arguments.json", (json.dumps(args.saved, indent=1) + "\n").encode())

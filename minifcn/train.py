@@ -1,0 +1,168 @@
+"""python -m minifcn.train: train FCN-32s, then 16s, then 8s, or one of them; without arguments on Harbour."""
+import math
+import signal
+import sys
+import time
+
+import numpy as np
+
+from minifcn import checkpoint, cli, plot, report
+from minifcn.announce import announce, diverged, fitting, median_weights, open_data
+from minifcn.arguments import parse, plan
+from minifcn.backend import choose_device, set_threads, single_threaded_blas, threads, to_device
+from minifcn.batches import Batches, Vary
+from minifcn.evaluate import evaluate, one_class_warning
+from minifcn.model import Model
+from minifcn.nets import build
+from minifcn.ops import softmax_cross_entropy, softmax_cross_entropy_backward
+from minifcn.optim import SGD, Adam, Cosine
+from minifcn.runfolder import BEGINNING, add_row, describe, read_last, read_log, save_arguments, save_last
+
+
+def main(argv=None):
+    args = parse(argv)
+    if args.threads is not None:
+        set_threads(args.threads)
+    device, why = choose_device(args.device)
+    if args.resume and (results := report.read_results(args.out)):
+        print(f"{args.out}: this run is finished\n\n{results['table']}")
+        return 0
+    cli.output_folder(args.out)
+    data = open_data(args)
+    stages = plan(args)
+    last, state = read_last(args, stages, data.train)
+    announce(args, stages, data, why)
+    if not args.resume:
+        save_arguments(args)
+    log = read_log(args, stages, state)
+    total = sum(stage.epochs for stage in stages) * len(data.train)
+    bar = report.progress_bar(total, "training", "images", smoothing=0.05)
+    with Stop() as stop, bar, single_threaded_blas():
+        for number in range(state["stage"], len(stages)):
+            net = build(stages[number].net, args.body, len(data.train.classes), args.seed, dropout=args.dropout)
+            if number:  # by name: what is new, a score layer and its upsampling, starts at zero and bilinear
+                net.load(checkpoint.read(args.out / f"{stages[number - 1].net}.safetensors").params)
+            elif args.weights:
+                net.load(fitting(args.weights, net))
+            if last:
+                net.load(last.params)
+            net.to_device(device)
+            if args.freeze:
+                net.freeze_body()
+            optimizer = make_optimizer(args, net, stages[number].lr)
+            if last:
+                optimizer.state = {key: to_device(value, device) for key, value in last.optimizer.items()}
+                optimizer.steps = state["optimizer_steps"]
+            last = None
+            state = train_stage(args, net, optimizer, stages, number, data, state, log, bar, stop)
+            if stop.signal:
+                bar.close()
+                print(f"stopped and saved; go on with: python -m minifcn.train --resume {args.out}")
+                return 128 + stop.signal
+    print(f"\n{report.finish(args.out, [stage.net for stage in stages], data.val, device)}")
+    best = max(log, key=lambda row: float(row["mean_iu"]))
+    print(f"\nbest mean IU {float(best['mean_iu']):.3f} ({best['stage']}, epoch {best['epoch']}), saved to "
+          f"{args.out / 'best.safetensors'}\nlook at {args.out / 'predictions.png'}; curves.png, worst.png, "
+          "confusion.png, log.csv and a checkpoint of every stage lie beside it")
+    return 0
+
+
+def train_stage(args, net, optimizer, stages, number, data, state, log, bar, stop):
+    """Train one net to its end, or until told to stop; returns the state to go on from, which is saved too."""
+    stage = stages[number]
+    vary = Vary(args.mirror, (0.75, 1.5) if args.scale else None, args.crop)
+    batches = Batches(data.train, args.batch, net.preprocess, vary, args.seed, number, args.max_side, threads=threads())
+    steps = stage.epochs * batches.steps
+    rate = Cosine(stage.lr, steps, warmup=min(100, steps // 20))
+    weights = None if args.balance == "none" else to_device(median_weights(data.train_counts), net.device)
+    state = dict(state)
+    if state["epoch"] == state["step"] == 0:
+        save_last(args, net, data.train, optimizer, state)  # from now on a killed run can go on
+    saved = time.monotonic()
+    bar.set_description(stage.net)
+    bar.n = bar.initial = (sum(s.epochs for s in stages[:number]) + state["epoch"]) * len(data.train)
+    while state["epoch"] < stage.epochs:
+        epoch, began = state["epoch"], time.monotonic()
+        pending = []
+        for x, labels in batches.epoch(epoch, state["step"]):
+            step = epoch * batches.steps + state["step"]
+            pending.append(train_step(args, net, optimizer, x, labels, rate(step), (args.seed, number, step), weights))
+            state["step"] += 1
+            bar.update(len(x))
+            # to read a loss is to wait for the GPU: there, only now and then
+            due = net.device == "cpu" or len(pending) == 10 or state["step"] == batches.steps or stop.signal
+            if due:
+                losses = [float(loss) for loss in pending]
+                pending = []
+                if not np.isfinite(losses).all():
+                    raise diverged(args, stage, epoch, state["step"], optimizer.lr)
+                state["loss_sum"] += math.fsum(losses)
+                bar.set_postfix_str(f"loss {losses[-1]:.3f}", refresh=False)
+            if due and (stop.signal or time.monotonic() - saved > args.save_every):
+                now = time.monotonic()
+                state["seconds"] += now - began
+                save_last(args, net, data.train, optimizer, state)
+                began, saved = now, time.monotonic()
+                if stop.signal:
+                    return state
+        model = Model(net, describe(args, data.train, state))
+        matrix, val_loss = evaluate(model, data.val)
+        seconds = state["seconds"] + time.monotonic() - began
+        loss = state["loss_sum"] / batches.steps
+        state |= {"epoch": epoch + 1, "step": 0, "loss_sum": 0.0, "seconds": 0.0}
+        add_row(args, log, {"stage": stage.net, "epoch": epoch + 1, "step": step + 1, "lr": optimizer.lr, "loss": loss,
+                            "val_loss": val_loss, **matrix.scores(), "seconds": seconds})
+        bar.write(f"{stage.net}  epoch {epoch + 1:3}/{stage.epochs}   loss {loss:.3f}   val loss {val_loss:.3f}   "
+                  f"pixel acc {matrix.pixel_accuracy:.3f}   mean IU {matrix.mean_iu:.3f}   {seconds:.1f} s")
+        if epoch > 0 and (warning := one_class_warning(matrix, data.val.classes)):
+            bar.write(warning, file=sys.stderr)
+        if matrix.mean_iu > state["best"]:
+            state["best"] = matrix.mean_iu
+            checkpoint.save(args.out / "best.safetensors", net, describe(args, data.train, state, matrix.scores()))
+        if stop.signal:
+            save_last(args, net, data.train, optimizer, state)
+            return state
+    checkpoint.save(args.out / f"{stage.net}.safetensors", net, describe(args, data.train, state, log[-1]))
+    plot.curves(log, args.out / "curves.png")
+    return BEGINNING | {"stage": number + 1, "best": state["best"]}
+
+
+def train_step(args, net, optimizer, x, labels, lr, key, weights):
+    """Forward, loss, backward, one step of the optimiser. Returns the loss, on the net's device."""
+    x, labels = to_device(x, net.device), to_device(labels, net.device)
+    net.reseed(*key)
+    scores = net.forward(x, train=True)
+    loss, cache = softmax_cross_entropy(scores, labels, reduction=args.reduction, class_weight=weights)
+    net.backward(softmax_cross_entropy_backward(cache))
+    optimizer.lr = lr
+    optimizer.step(net.grads)
+    return loss
+
+
+def make_optimizer(args, net, lr):
+    if args.optimizer == "adam":
+        return Adam(net.params, lr)
+    return SGD(net.params, lr, 0.9, 5e-4, {"*.b": (2, 0)})  # the papers' factors for biases
+
+
+class Stop:
+    """Ctrl-C and SIGTERM finish the step: within, `signal` is the number of the one that came. A second one kills."""
+
+    def __enter__(self):
+        self.signal, self.before = 0, {}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self.before[number] = signal.signal(number, self._note)
+        return self
+
+    def _note(self, number, frame):
+        self.signal = number
+        self.__exit__()
+        print("stopping after this step", file=sys.stderr)
+
+    def __exit__(self, *error):
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    cli.run(main)
