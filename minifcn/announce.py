@@ -113,7 +113,7 @@ def diverged(args, stage, epoch, step, lr):
     """The InputError for a loss that is no number any more."""
     causes = [f"the rate: it was {lr:.3g}, try --lr {stage.lr / 10:.3g}"]
     if args.reduction == "sum":
-        causes.insert(0, "a summed loss with a rate meant for a mean: --reduction mean, or a rate divided by the pixels")
+        causes.insert(0, "a summed loss with a rate for a mean: --reduction mean, or divide the rate by the pixels")
     if args.balance == "median":
         causes.append("--balance median with a very rare class")
     return InputError(f"the loss is not finite any more ({stage.net}, epoch {epoch + 1}, step {step}). The last good "

@@ -44,8 +44,10 @@ def gpu_problem():
     """
     try:
         import cupy
-    except ImportError as error:
-        return f"CuPy cannot be imported ({_first_line(error)}); pip install minifcn[cuda13] or minifcn[cuda12]"
+    except ModuleNotFoundError as error:
+        if error.name != "cupy":
+            return f"importing CuPy failed ({_first_line(error)})"
+        return 'CuPy is not installed (with an NVIDIA GPU: pip install "minifcn[cuda13]", or cuda12)'
     except Exception as error:  # a broken CUDA installation fails in ways of its own
         return f"importing CuPy failed ({_first_line(error)})"
     try:

@@ -2,7 +2,7 @@
 
 Tensors are the net's parameters by name and, in the checkpoint a run goes on from, the optimiser's state as
 "optimizer.<what>.<parameter>". Fixed upsampling kernels are left out: they are bilinear by definition. The
-metadata are JSON texts by name: net, body, options, classes, colors, preprocess, max_side, data, split, stage, step, epoch, scores, ...
+metadata are JSON texts by name: net, body, options, classes, colors, preprocess, max_side, data, split, state, scores.
 """
 import json
 import os

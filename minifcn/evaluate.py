@@ -88,8 +88,9 @@ def one_class_warning(matrix, classes):
 def parser():
     p = argparse.ArgumentParser(
         prog="python -m minifcn.evaluate",
-        description="Score a trained net on a split of a data set in VOC layout: pixel accuracy, "
-                    "mean accuracy, mean IU and frequency-weighted IU from one confusion matrix over the whole split, and every class's IU.",
+        description="Score a trained net on a split of a data set in VOC layout: pixel accuracy, mean accuracy, "
+                    "mean IU and frequency-weighted IU from one confusion matrix over the whole split, and the IU of "
+                    "every class.",
         epilog="example: python -m minifcn.evaluate harbour-fcn8s --split hard")
     p.add_argument("checkpoint", help="a .safetensors checkpoint of a run, or a shipped net such as harbour-fcn8s")
     p.add_argument("--data", metavar="DIR", help="data set folder (default: Harbour, the embedded one)")

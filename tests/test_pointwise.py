@@ -72,13 +72,15 @@ def test_dropout_of_everything_or_less_than_nothing_is_an_error(p):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_dtype_stays(on, rng, xp, dtype):
     x = rng.normal(size=(3, 4)).astype(dtype)
-    for op, backward, options in ((relu, relu_backward, ()), (dropout, dropout_backward, (0.3, xp.random.default_rng(1)))):
+    generator = xp.random.default_rng(1)
+    for op, backward, options in ((relu, relu_backward, ()), (dropout, dropout_backward, (0.3, generator))):
         y, cache = on(op)(x, *options)
         assert y.dtype == on(backward)(y, cache).dtype == dtype
 
 
 def test_arrays_of_two_libraries_are_an_error_that_names_both(cupy):
-    for op, backward, options in ((relu, relu_backward, ()), (dropout, dropout_backward, (0.3, np.random.default_rng(1)))):
+    generator = np.random.default_rng(1)
+    for op, backward, options in ((relu, relu_backward, ()), (dropout, dropout_backward, (0.3, generator))):
         y, cache = op(np.ones(3), *options)
         with pytest.raises(TypeError, match="cupy and numpy"):
             backward(cupy.asarray(y), cache)

@@ -15,7 +15,7 @@ from minifcn.overlay import PAPER, beside, caption, flat, legend, overlay, perce
 from minifcn.palette import VOID_COLOR
 
 FACTORS = (32, 16, 8)  # steps of fcn32s, fcn16s, fcn8s
-BOUND_IMAGES = 100  # enough for two digits
+BOUND_IMAGES = 50  # enough to choose a net by
 SHOWN, PANEL, GAP = 4, 420, 8  # images in the picture; the longer side of each, and what is between, in pixels
 CLOSE = 0.03  # mean IU that is not worth a finer net
 HARD = 0.7  # a class whose bound is below this gets a line

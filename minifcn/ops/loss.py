@@ -24,6 +24,8 @@ def softmax_cross_entropy(scores, labels, *, ignore=255, reduction="mean", class
     if reduction not in ("mean", "sum"):
         raise ValueError(f"reduction {reduction!r} is neither mean nor sum")
     n, c = scores.shape[:2]
+    if class_weight is not None and class_weight.shape != (c,):
+        raise ValueError(f"class_weight must be ({c},), one number a class, not {class_weight.shape}")
     p = xp.empty(scores.shape, scores.dtype)
     weight = xp.empty(labels.shape, scores.dtype)
     target = xp.empty(labels.shape, xp.intp)
