@@ -184,6 +184,17 @@ def test_grey_saved_threefold_holds_numbers(tmp_path):
     np.testing.assert_array_equal(result["p0"], numbers(0, 1, 2))
 
 
+def test_photographs_that_exif_turns_fit_masks_drawn_either_way(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored lying on its side
+    src = plain(tmp_path / "src", numbers(0, 1), numbers(0, 1, height=WIDTH)[:, :HEIGHT])
+    for name in ("p0", "p1"):
+        photograph().save(src / f"images/{name}.jpg", exif=exif, quality=95)
+    _, data, _ = imported(src)
+    stored, turned = data[0][0].astype(int), data[1][0].astype(int)
+    assert stored.shape == (HEIGHT, WIDTH, 3) and abs(np.rot90(stored, -1) - turned).max() == 0
+
+
 def test_jpeg_masks_and_sizes_that_differ_are_refused(tmp_path):
     refused(lambda: import_folder(plain(tmp_path / "a", numbers(0, 1), suffix=".jpg"), tmp_path / "out"), "JPEG mask")
     src = plain(tmp_path / "b", numbers(0, 1), numbers(0, 1, height=6))
@@ -373,6 +384,14 @@ def test_bad_labelme_shapes_are_refused(tmp_path, bad, words):
     for name in "ab":
         labelme(tmp_path / "src", name, bad)
     refused(lambda: import_folder(tmp_path / "src", tmp_path / "out"), "a.json", *words)
+
+
+def test_labelme_files_may_lie_in_a_folder_of_their_own(tmp_path):
+    for name in "ab":
+        labelme(tmp_path / "json", name, shape("hut", TRIANGLE), imagePath=f"../photos/{name}.jpg")
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        (tmp_path / f"json/{name}.jpg").rename(tmp_path / f"photos/{name}.jpg")
+    assert imported(tmp_path / "json")[1].ids == ["a", "b"]
 
 
 def test_bad_labelme_files_are_refused(tmp_path):

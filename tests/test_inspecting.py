@@ -152,12 +152,12 @@ def test_the_command_ends_in_one_line_and_status_2(tmp_path, capsys):
 
 
 def test_the_command_runs_as_a_module():
-    done = subprocess.run([sys.executable, "-m", "minifcn.datasets", "inspect", "nowhere"], capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
+    command = [sys.executable, "-m", "minifcn.datasets", "inspect", "nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])})
     assert done.returncode == 2 and "VOCtrainval_11-May-2012.tar" in done.stderr and done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("name, words", [("camvid", "101 images of 480 x 360"), ("voc-sample", "1 images of 334 x 500")])
+@pytest.mark.parametrize("name, words", [("camvid", "101 images of 480 x 360"), ("voc-sample", "1 image of 334 x 500")])
 def test_real_photographs(name, words):
     if not os.environ.get("MINIFCN_SAMPLES"):
         pytest.skip("real photographs are looked for where MINIFCN_SAMPLES points; it is not set")

@@ -38,7 +38,8 @@ def by_definition(scores, labels, weights):
     return total, count
 
 
-@given(n=st.integers(1, 3), c=st.integers(1, 5), height=st.integers(1, 4), width=st.integers(1, 4), weighted=st.booleans())
+@given(n=st.integers(1, 3), c=st.integers(1, 5), height=st.integers(1, 4), width=st.integers(1, 4),
+       weighted=st.booleans())
 def test_values_are_those_of_the_definition(loss_of, rng, n, c, height, width, weighted):
     scores, labels = example(rng, n, c, height, width)
     a = rng.random(c) + 0.5 if weighted else None

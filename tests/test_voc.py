@@ -88,6 +88,8 @@ def test_a_missing_folder_says_how_to_get_voc_and_how_own_data_lies(tmp_path):
     refused(lambda: VOCSegmentation(tmp_path), tmp_path, *hints)
     (tmp_path / "JPEGImages").mkdir()
     refused(lambda: VOCSegmentation(tmp_path), "no SegmentationClass and no ImageSets/Segmentation", *hints)
+    whole = folder(tmp_path / "VOCdevkit/VOC2012", {"a": (0, 1)})
+    assert VOCSegmentation(tmp_path).root == whole
 
 
 def test_classes_txt_may_have_blank_lines_and_a_byte_order_mark(tmp_path):

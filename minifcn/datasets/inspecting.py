@@ -104,7 +104,7 @@ def look(data, i):
 def sizes(shapes):
     (low_h, low_w), (high_h, high_w) = np.min(shapes, axis=0), np.max(shapes, axis=0)
     if (low_h, low_w) == (high_h, high_w):
-        return f"{len(shapes)} images of {low_w} x {low_h} pixels"
+        return f"{len(shapes)} image{'s'[:len(shapes) != 1]} of {low_w} x {low_h} pixels"
     return f"{len(shapes)} images, {low_w} to {high_w} pixels wide, {low_h} to {high_h} high"
 
 

@@ -41,12 +41,12 @@ def find_root(path):
     above = (path, path / "VOCdevkit", path / "TrainVal" / "VOCdevkit")  # VOC 2011 has the extra level
     years = [folder for parent in above for folder in parent.glob("VOC20[0-9][0-9]")]
     candidates = [path, *sorted(years, key=lambda folder: folder.name, reverse=True)]
-    for folder in candidates:
-        missing = [part for part in PARTS if not (folder / part).is_dir()]
-        if not missing:
+    missing = {folder: [part for part in PARTS if not (folder / part).is_dir()] for folder in candidates}
+    for folder in sorted(candidates, key=lambda folder: len(missing[folder])):  # stable: whole ones first, in order
+        if not missing[folder]:
             return folder
-        if len(missing) < len(PARTS):
-            raise InputError(f"{folder}: has no {' and no '.join(missing)}. {HOW}")
+        if len(missing[folder]) < len(PARTS):
+            raise InputError(f"{folder}: has no {' and no '.join(missing[folder])}. {HOW}")
     raise InputError(f"{path}: no data set in VOC layout here or below. {HOW}")
 
 

@@ -103,8 +103,12 @@ class Photographs:
             self.by_name.setdefault(path.name, []).append(path)
 
     def find(self, written, annotation):
-        """The file. `written` may be a path on another computer: its folders only decide between files of one name."""
+        """The file. `written` is relative to the annotation, or a path on another computer: then the name has to do,
+        and its folders decide between several.
+        """
         parts = tuple(re.split(r"[\\/]", str(written)))
+        if (beside := annotation.parent.joinpath(*parts)).is_file():
+            return beside
         found = self.by_name.get(parts[-1], [])
         for fits in (lambda path: path.parts[-len(parts):] == parts, lambda path: path.parent == annotation.parent):
             found = [path for path in found if fits(path)] or found

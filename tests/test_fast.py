@@ -1,0 +1,180 @@
+"""The fast roads give what the plain forms give, to the bit the same however many threads there are."""
+from itertools import product
+
+import numpy as np
+import pytest
+
+from minifcn.ops import (
+    conv,
+    conv2d,
+    conv2d_backward,
+    conv_transpose2d,
+    conv_transpose2d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+    relu,
+    relu_backward,
+    softmax_cross_entropy,
+    softmax_cross_entropy_backward,
+    upsample,
+)
+from minifcn.ops.fast import bilinear, columns, rows, winograd
+from minifcn.ops.fast.strips import BUDGET, cut, partial_sums
+
+TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}
+# (N, C, F, H, W): odd sizes, single pixels, lines, more images than fit one strip, more strips than images
+SHAPES = [(2, 3, 4, 7, 5), (1, 2, 3, 1, 1), (3, 5, 2, 13, 9), (1, 1, 1, 4, 4), (7, 3, 5, 3, 6), (2, 4, 3, 1, 11),
+          (2, 2, 2, 11, 1), (1, 6, 2, 9, 17), (5, 8, 8, 2, 3)]
+BUDGETS = (1, 700, 1 << 17)  # numbers a strip: every row on its own, a few rows, whole images together
+
+
+def assert_equal_within_rounding(found, wanted):
+    """||found - wanted|| / ||wanted|| in proportion to the dtype."""
+    assert found.dtype == wanted.dtype and found.shape == wanted.shape
+    error = np.linalg.norm((found - wanted).astype(float)) / max(np.linalg.norm(wanted), 1e-30)
+    assert error <= TOLERANCE[wanted.dtype.type], f"relative error {error:.1e}"
+
+
+def random(rng, dtype, *shape):
+    return rng.normal(size=shape).astype(dtype)
+
+
+def compare(on, rng, road, dtype, shape, k, **options):
+    """Forward and dW of a road against the plain form."""
+    n, c, f, height, width = shape
+    groups = options.get("groups", 1)
+    x, w = random(rng, dtype, n, c * groups, height, width), random(rng, dtype, f * groups, c, k, k)
+    b = random(rng, dtype, f * groups)
+    wanted, cache = conv.conv2d(x, w, b, **options)
+    assert_equal_within_rounding(on(road.conv2d)(x, w, b, **options)[0], wanted)
+    dy = random(rng, dtype, *wanted.shape)
+    if hasattr(road, "weight_gradient") and not (road is rows and options["stride"] > 1):
+        _, dw, _ = conv.conv2d_backward(dy, cache)
+        assert_equal_within_rounding(on(road.weight_gradient)(dy, x, w.shape, **options), dw)
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+class TestRoads:
+    """Every road on every shape it takes."""
+
+    def test_winograd(self, on, rng, strips, shape, dtype, budget):
+        strips(budget)
+        for pad in (1, 2, 3):
+            compare(on, rng, winograd, dtype, shape, 3, pad=pad)
+
+    def test_rows(self, on, rng, strips, shape, dtype, budget):
+        strips(budget)
+        for k, stride in product((2, 3, 5), (1, 2, 3)):
+            compare(on, rng, rows, dtype, shape, k, pad=k // 2 + 1, stride=stride)
+
+    def test_columns(self, on, rng, strips, shape, dtype, budget):
+        strips(budget)
+        for k, stride, dilation, groups in ((1, 1, 1, 1), (1, 2, 1, 2), (3, 1, 2, 1), (3, 2, 2, 2), (3, 1, 1, 3)):
+            pad = k // 2 * dilation
+            compare(on, rng, columns, dtype, shape, k, pad=pad, stride=stride, dilation=dilation, groups=groups)
+
+    def test_bilinear(self, on, rng, strips, shape, dtype, budget):
+        n, c, _, height, width = shape
+        x = random(rng, dtype, n, c, height, width)
+        for k, stride, pad in ((4, 2, 1), (5, 3, 0), (16, 8, 4), (4, 2, 0)):
+            w = upsample.bilinear_kernel(c, k, dtype)
+            w[range(c), range(c)] *= random(rng, dtype, c, 1, 1)
+            wanted, cache = upsample.conv_transpose2d(x, w, stride=stride, pad=pad)
+            y, fast_cache = on(conv_transpose2d)(x, w, stride=stride, pad=pad)
+            assert_equal_within_rounding(y, wanted)
+            dy = random(rng, dtype, *y.shape)
+            dx, _, _ = upsample.conv_transpose2d_backward(dy, cache)
+            assert_equal_within_rounding(on(conv_transpose2d_backward)(dy, fast_cache)[0], dx)
+
+
+@pytest.mark.parametrize("method", ["auto", "im2col", "winograd"])
+@pytest.mark.parametrize("shape", [(1, 256, 128, 23, 17), (2, 64, 70, 70, 61)], ids=str)  # the last is Winograd's by "auto"
+def test_in_float32_everything_stays_within_1e_5_of_float64(on, rng, method, shape):
+    n, c, f, height, width = shape
+    x, w = random(rng, np.float32, n, c, height, width), random(rng, np.float32, f, c, 3, 3)
+    exact, exact_cache = conv.conv2d(x.astype(float), w.astype(float), pad=1)
+    y, cache = on(conv2d)(x, w, pad=1, method=method)
+    assert_equal_within_rounding(y, exact.astype(np.float32))
+    dy = random(rng, np.float32, *y.shape)
+    wanted = conv.conv2d_backward(dy.astype(float), exact_cache)
+    for found, exact in zip(on(conv2d_backward)(dy, cache)[:2], wanted[:2], strict=True):
+        assert_equal_within_rounding(found, exact.astype(np.float32))
+
+
+def test_many_channels_and_pixels_go_to_winograd(rng):
+    x, w = random(rng, np.float32, 2, 64, 70, 61), random(rng, np.float32, 64, 64, 3, 3)
+    for backward in (lambda result: result[0], lambda result: conv2d_backward(x[:, :, :68, :59], result[1])[1]):
+        by_choice, by_name = (backward(conv2d(x, w, method=method)) for method in ("auto", "winograd"))
+        np.testing.assert_array_equal(by_choice, by_name)
+
+
+def everything(rng):
+    """Forward and backward of every op that uses threads, as one list of arrays."""
+    results = []
+    for c, f, k, options in ((16, 24, 3, {"pad": 1}), (20, 9, 3, {"method": "winograd"}), (20, 9, 1, {}),
+                             (12, 8, 3, {"stride": 2, "pad": 1}), (8, 6, 3, {"groups": 2, "dilation": 2})):
+        x, w = random(rng, np.float32, 3, c, 29, 31), random(rng, np.float32, f, c // options.get("groups", 1), k, k)
+        y, cache = conv2d(x, w, **options)
+        results += [y, *conv2d_backward(y, cache)[:2]]
+    x = random(rng, np.float32, 4, 8, 120, 110)
+    for op, backward in ((relu, relu_backward), (lambda x: max_pool2d(x, 3, stride=2, pad=1), max_pool2d_backward)):
+        y, cache = op(x)
+        results += [y, backward(y, cache)]
+    y, cache = conv_transpose2d(x[:, :, :20, :20], upsample.bilinear_kernel(8, 16), stride=8)
+    results += [y, *conv_transpose2d_backward(y, cache)[:2]]
+    loss, cache = softmax_cross_entropy(x, rng.integers(0, 8, size=(4, 120, 110)))
+    return [*results, loss, softmax_cross_entropy_backward(cache)]
+
+
+def test_the_number_of_threads_and_the_hour_do_not_change_a_bit(strips):
+    strips(20_000, threads=1)
+    wanted = everything(np.random.default_rng(3))
+    for threads in (1, 2, 3, 3, 2):
+        strips(threads=threads)
+        for found, first in zip(everything(np.random.default_rng(3)), wanted, strict=True):
+            np.testing.assert_array_equal(found, first)
+
+
+def test_what_a_call_returns_is_not_overwritten_by_the_next(rng):
+    """Buffers are reused, results are not among them."""
+    x, w = random(rng, np.float32, 2, 128, 9, 8), random(rng, np.float32, 128, 128, 3, 3)
+    first, cache = conv2d(x, w, pad=1)
+    dw = conv2d_backward(first, cache)[1]
+    kept, kept_dw = first.copy(), dw.copy()
+    second, cache = conv2d(-x, w, pad=1)
+    conv2d_backward(second, cache)
+    np.testing.assert_array_equal(first, kept)
+    np.testing.assert_array_equal(dw, kept_dw)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+@pytest.mark.parametrize("u", [1, 5, 40])
+@pytest.mark.parametrize("row", [1, 90, 5000])
+def test_strips_cover_every_row_of_every_image_once_and_keep_to_the_budget(strips, n, u, row):
+    strips(1000)
+    seen = np.zeros((n, u), int)
+    for a, b, p, q in cut(n, u, row, np):
+        seen[a:b, p:q] += 1
+        assert (b - a) * (q - p) * row <= max(1000, row)
+    np.testing.assert_array_equal(seen, 1)
+    assert {b - a for a, b, _, _ in cut(n, u, row, np, one_image=True)} == {1}
+
+
+@pytest.mark.parametrize("size", [1, 1 << 20, 1 << 24, 1 << 30])
+def test_partial_sums_take_all_strips_in_order(size):
+    strips = cut(5, 33, BUDGET["cpu"] // 3, np)
+    parts = partial_sums(strips, size)
+    assert sum(parts, []) == strips and 2 <= len(parts) <= 8
+
+
+def test_only_a_kernel_that_really_is_separable_is_taken_apart(rng):
+    w = upsample.bilinear_kernel(3, 4)
+    a, b = bilinear.separable_lines(w)
+    np.testing.assert_allclose(a[:, :, None] * b[:, None], w[range(3), range(3)])
+    for *spoilt, value in ((0, 1, 2, 2, 1e-30), (1, 1, 0, 0, 0.0626), (2, 2, 1, 1, np.nan), (2, 2, 1, 1, np.inf)):
+        other = w.copy()
+        other[tuple(spoilt)] = value
+        assert bilinear.separable_lines(other) is None
+    assert bilinear.separable_lines(w[:2]) is None
