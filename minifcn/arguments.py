@@ -84,6 +84,8 @@ def parse(argv=None):
         raise InputError(f"--dropout {args.dropout}: a share from 0 to below 1 is needed")
     if args.net == "staged" and args.epochs < len(STAGED):
         raise InputError(f"--epochs {args.epochs}: staged training needs at least {len(STAGED)}, one a net")
+    if args.data and not args.resume:
+        args.data = str(Path(args.data).expanduser().absolute())  # the run may go on from another folder
     if args.out is None:
         args.out = Path("runs") / (Path(args.data).resolve().name if args.data else "harbour")
     if not args.resume and args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):

@@ -2,7 +2,7 @@
 import os
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 
 import numpy as np
@@ -162,8 +162,10 @@ def run_strips(job, strips, xp=np):
             for strip in strips[k::workers]:
                 job(strip)
 
-        for done in [_pool(workers).submit(work, k) for k in range(workers)]:
-            done.result()
+        shares = [_pool(workers).submit(work, k) for k in range(workers)]
+        wait(shares)  # for all of them even if one has failed: the others still write into the caller's arrays
+        for share in shares:
+            share.result()
 
 
 def spread(job, count, size, xp=np):

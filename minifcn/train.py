@@ -1,5 +1,6 @@
 """python -m minifcn.train: train FCN-32s, then 16s, then 8s, or one of them; without arguments on Harbour."""
 import math
+import os
 import signal
 import sys
 import time
@@ -42,7 +43,7 @@ def main(argv=None):
             net = build(stages[number].net, args.body, len(data.train.classes), args.seed, dropout=args.dropout)
             if number:  # by name: what is new, a score layer and its upsampling, starts at zero and bilinear
                 net.load(checkpoint.read(args.out / f"{stages[number - 1].net}.safetensors").params)
-            elif args.weights:
+            elif args.weights and not last:
                 net.load(fitting(args.weights, net))
             if last:
                 net.load(last.params)
@@ -157,7 +158,7 @@ class Stop:
     def _note(self, number, frame):
         self.signal = number
         self.__exit__()
-        print("stopping after this step", file=sys.stderr)
+        os.write(2, b"\nstopping after this step\n")  # print() may be what was interrupted
 
     def __exit__(self, *error):
         for number, handler in self.before.items():

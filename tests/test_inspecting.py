@@ -153,7 +153,8 @@ def test_the_command_ends_in_one_line_and_status_2(tmp_path, capsys):
 
 def test_the_command_runs_as_a_module():
     command = [sys.executable, "-m", "minifcn.datasets", "inspect", "nowhere"]
-    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])})
+    env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
     assert done.returncode == 2 and "VOCtrainval_11-May-2012.tar" in done.stderr and done.stderr.count("\n") == 1
 
 

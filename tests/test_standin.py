@@ -1,9 +1,14 @@
-"""The stand-in for CuPy is as strict as CuPy, and has nothing that CuPy has not."""
+"""The stand-in for CuPy is as strict as CuPy and has nothing that CuPy has not; and what it is for."""
 import types
 
 import cupy_standin
 import numpy as np
 import pytest
+
+from minifcn.backend import to_device
+from minifcn.nets import build
+from minifcn.ops import softmax_cross_entropy, softmax_cross_entropy_backward
+from minifcn.optim import SGD, Adam
 
 x = cupy_standin.module.asarray(np.arange(6.0).reshape(2, 3))
 host = np.ones((2, 3))
@@ -119,3 +124,38 @@ def test_asarray_copies_from_the_host():
     b = cupy_standin.module.asarray(a)
     a += 1
     np.testing.assert_array_equal(b.get(), 0)
+
+
+# --- what it is for ------------------------------------------------------------------------------------------------
+
+def training_step(net, optimizer, x, labels, weights):
+    net.reseed(0, 1, 2)
+    loss, cache = softmax_cross_entropy(net.forward(x, train=True), labels, class_weight=weights)
+    net.backward(softmax_cross_entropy_backward(cache))
+    optimizer.step(net.grads)
+    return loss
+
+
+@pytest.mark.parametrize("optimizer", [lambda params: SGD(params, 0.01, weight_decay=5e-4, multipliers={"*.b": (2, 0)}),
+                                       lambda params: Adam(params, 0.001)])
+@pytest.mark.parametrize("name", ["fcn32s", "fcn8s"])
+def test_a_whole_training_step_stays_on_the_gpu_and_does_not_wait(cupy, rng, name, optimizer):
+    net = build(name, classes=3, dropout=0.5).to_device("gpu")
+    arrays = rng.normal(size=(2, 3, 37, 45)).astype(np.float32), rng.integers(0, 3, (2, 37, 45)), np.ones(3, np.float32)
+    arrays = [cupy.asarray(a) for a in arrays]
+    optimizer = optimizer(net.params)
+    cupy_standin.waits.clear()
+    losses = [training_step(net, optimizer, *arrays) for _ in range(2)]
+    assert not cupy_standin.waits
+    assert float(losses[0]) == pytest.approx(np.log(3)) and float(losses[1]) != float(losses[0])
+
+
+def test_on_the_gpu_a_net_learns_what_it_learns_on_the_cpu(cupy, rng):
+    x, labels = rng.normal(size=(2, 3, 37, 45)).astype(np.float32), rng.integers(0, 3, (2, 37, 45))
+    losses = {}
+    for device in ("cpu", "gpu"):
+        net = build("fcn8s", classes=3).to_device(device)
+        optimizer = SGD(net.params, 0.01)
+        arrays = [to_device(a, device) for a in (x, labels)]
+        losses[device] = [float(training_step(net, optimizer, *arrays, None)) for _ in range(3)]
+    np.testing.assert_allclose(losses["gpu"], losses["cpu"], rtol=1e-5)

@@ -130,12 +130,11 @@ class VOCSegmentation:
         labels = read_labels(path)
         known = (labels < len(self.classes)) | (labels == IGNORE)
         if not known.all():
-            values = np.unique(labels[~known])
-            more = f" and {len(values) - 8} more" if len(values) > 8 else ""
+            strange = np.unique(labels[~known]).tolist()
+            which = ", ".join(map(str, strange[:8])) + (f" and {len(strange) - 8} more" if strange[8:] else "")
             raise InputError(
-                f"{path}: {'value' if len(values) == 1 else 'values'} {', '.join(map(str, values[:8]))}{more} "
-                f"{'is' if len(values) == 1 else 'are'} not one of {len(self.classes)} classes or {IGNORE}; "
-                f"is classes.txt complete? is it a colour mask? then try: {IMPORT_HINT}"
+                f"{path}: {f'values {which} are' if strange[1:] else f'value {which} is'} not one of "
+                f"{len(self.classes)} classes or {IGNORE}; is it a colour mask? try: {IMPORT_HINT}"
             )
         return labels
 

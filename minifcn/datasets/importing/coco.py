@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from minifcn.datasets.importing import common
-from minifcn.datasets.importing.common import VOID_NAMES, Item, Source, naming, plain_name
+from minifcn.datasets.importing.common import VOID_NAMES, Item, Source, naming, on_a_page, plain_name
 from minifcn.errors import InputError
 from minifcn.metrics import IGNORE
 
@@ -82,8 +82,8 @@ def inside(points, size):
     Pixel (r, c) covers [c, c+1) x [r, r+1). Centres on an edge belong to the right of it, so that two polygons
     with a common edge neither overlap nor leave a gap.
     """
-    if not np.isfinite(points).all():
-        raise ValueError("points that are no numbers")
+    if not on_a_page(points):
+        raise ValueError("points that are nowhere near an image")
     pixels = np.zeros(size, bool)
     x0, y0 = points.T
     x1, y1 = np.roll(points, -1, axis=0).T

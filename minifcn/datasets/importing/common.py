@@ -86,6 +86,11 @@ def canvas(height, width, value):
     return np.full((height, width), value, np.uint8)
 
 
+def on_a_page(points):
+    """Whether coordinates are numbers that pixels could have; false for NaN."""
+    return bool((np.abs(points) < 1e6).all())
+
+
 def split_of(path):
     """train, val or test where a folder or the name of a list says so (train2017, Validation, ...), else None."""
     words = re.findall(r"[a-z]+", "/".join(path.parts).lower())

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from minifcn.datasets.importing import common
-from minifcn.datasets.importing.common import VOID_NAMES, Embedded, Item, Source, naming, plain_name
+from minifcn.datasets.importing.common import VOID_NAMES, Embedded, Item, Source, naming, on_a_page, plain_name
 from minifcn.errors import InputError
 from minifcn.images import opened, read_image
 from minifcn.metrics import IGNORE
@@ -75,8 +75,8 @@ def covered(shape, size):
     points = np.array(shape["points"], float).reshape(-1, 2)
     if kind not in POINTS:
         raise ValueError(f"a shape of kind {kind!r} cannot be drawn")
-    if len(points) < POINTS[kind] or not np.isfinite(points).all():
-        raise ValueError(f"a {kind} needs {POINTS[kind]} points with numbers, not {shape['points']}")
+    if len(points) < POINTS[kind] or not on_a_page(points):
+        raise ValueError(f"a {kind} needs {POINTS[kind]} points in pixels, not {shape['points']}")
     if kind == "mask":
         return _painted(shape, points, size)
     image = Image.new("L", size[::-1])
