@@ -1,9 +1,11 @@
 """The options of python -m minifcn.train."""
 import argparse
 import json
+import math
 from collections import namedtuple
 from pathlib import Path
 
+from minifcn.cli import Parser
 from minifcn.errors import InputError
 from minifcn.nets import BODIES, SKIPS
 
@@ -15,13 +17,14 @@ ON_RESUME = ("resume", "device", "threads", "save_every")  # what may be said be
 
 
 def parser():
-    p = argparse.ArgumentParser(
-        prog="python -m minifcn.train",
-        description="Train a fully convolutional network. Without arguments: FCN-32s, then 16s, then 8s, body mini, "
-                    "on Harbour, the embedded data set; a few minutes on two cores. Everything that comes of it lies "
-                    "in one folder: checkpoints, log.csv, curves and pictures of what was predicted.",
-        epilog="examples:  python -m minifcn.train --data my/photos --max-side 320 --mirror --scale    "
-               "python -m minifcn.train --net fcn8s --epochs 5    python -m minifcn.train --resume runs/harbour")
+    p = Parser(
+        "python -m minifcn.train",
+        "Train a fully convolutional network. Without arguments: FCN-32s, then 16s, then 8s, body mini, "
+        "on Harbour, the embedded data set; a few minutes on two cores. Everything that comes of it lies "
+        "in one folder: checkpoints, log.csv, curves and pictures of what was predicted.",
+        ["python -m minifcn.train --data my/photos --max-side 320 --scale",
+         "python -m minifcn.train --net fcn8s --epochs 5 --out runs/short",
+         "python -m minifcn.train --resume runs/harbour"])
     what = p.add_argument_group("what is trained on what")
     what.add_argument("--data", metavar="DIR", help="folder in VOC layout (default: Harbour); see python -m "
                                                     "minifcn.datasets import --help for other layouts")
@@ -78,8 +81,10 @@ def parse(argv=None):
         value = getattr(args, name)
         if value is not None and value < least:
             raise InputError(f"--{name.replace('_', '-')} {value}: at least {least} is needed")
-    if args.lr is not None and not args.lr > 0:
+    if args.lr is not None and not 0 < args.lr < math.inf:
         raise InputError(f"--lr {args.lr}: a rate above 0 is needed")
+    if not args.save_every >= 0:
+        raise InputError(f"--save-every {args.save_every}: seconds from 0 on are needed")
     if not 0 <= args.dropout < 1:
         raise InputError(f"--dropout {args.dropout}: a share from 0 to below 1 is needed")
     if args.net == "staged" and args.epochs < len(STAGED):
@@ -88,12 +93,17 @@ def parse(argv=None):
         args.data = str(Path(args.data).expanduser().absolute())  # the run may go on from another folder
     if args.out is None:
         args.out = Path("runs") / (Path(args.data).resolve().name if args.data else "harbour")
-    if not args.resume and args.out.exists() and (not args.out.is_dir() or any(args.out.iterdir())):
+    if not args.resume and args.out.exists() and (not args.out.is_dir() or _holds_something(args.out)):
         more = f", or go on with it: --resume {args.out}" if (args.out / "arguments.json").exists() else ""
         raise InputError(f"{args.out}: holds something already; choose another --out{more}")
     args.saved = {name: str(value) if isinstance(value, Path) else value for name, value in vars(args).items()
                   if name not in ON_RESUME}
     return args
+
+
+def _holds_something(folder):
+    """Whether files are in it that anybody meant to be there: no .DS_Store, no unfinished one of a killed run."""
+    return any(not path.name.startswith(".") for path in folder.iterdir())
 
 
 def plan(args):
@@ -112,8 +122,8 @@ def _resumed(args, argv):
     if not path.is_file():
         raise InputError(f"{args.resume}: no run to go on with here (no arguments.json)")
     try:
-        saved = json.loads(path.read_text())
-    except ValueError as error:
+        saved = dict(json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
         raise InputError(f"{path}: damaged ({error})") from error
     silent = parser()
     for action in silent._actions:

@@ -1,13 +1,29 @@
-"""What all commands share: how they end."""
+"""What all commands share: how they are told what to do, and how they end."""
+import argparse
 import errno
 import os
 import sys
+import textwrap
 
 from minifcn.errors import InputError
 
 
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are one line like all others, and whose help ends in examples, one a line."""
+
+    def __init__(self, prog, description, examples):
+        super().__init__(prog, description=textwrap.fill(description, 80),
+                         epilog="\n  ".join(["examples:", *examples]),
+                         formatter_class=argparse.RawDescriptionHelpFormatter)
+
+    def error(self, message):
+        raise InputError(f"{message}; what there is: {self.prog} --help")
+
+
 def run(main):
     """Run main() and exit with its status; what somebody gave us wrong is one line on stderr and status 2."""
+    # whoever reads a pipe sees each line when it comes, and any name can be printed anywhere
+    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
         status = main()
     except InputError as error:

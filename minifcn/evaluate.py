@@ -1,5 +1,4 @@
 """python -m minifcn.evaluate: how good is a trained net on a split? The four scores of the papers, and every class."""
-import argparse
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -86,12 +85,12 @@ def one_class_warning(matrix, classes):
 
 
 def parser():
-    p = argparse.ArgumentParser(
-        prog="python -m minifcn.evaluate",
-        description="Score a trained net on a split of a data set in VOC layout: pixel accuracy, mean accuracy, "
-                    "mean IU and frequency-weighted IU from one confusion matrix over the whole split, and the IU of "
-                    "every class.",
-        epilog="example: python -m minifcn.evaluate harbour-fcn8s --split hard")
+    p = cli.Parser(
+        "python -m minifcn.evaluate",
+        "Score a trained net on a split of a data set in VOC layout: pixel accuracy, mean accuracy, mean IU and "
+        "frequency-weighted IU from one confusion matrix over the whole split, and the IU of every class.",
+        ["python -m minifcn.evaluate harbour-fcn8s --split hard",
+         "python -m minifcn.evaluate runs/photos/best.safetensors --data my/photos --out scores"])
     p.add_argument("checkpoint", help="a .safetensors checkpoint of a run, or a shipped net such as harbour-fcn8s")
     p.add_argument("--data", metavar="DIR", help="data set folder (default: Harbour, the embedded one)")
     p.add_argument("--split", default="val", help="which list of ImageSets/Segmentation (default: %(default)s)")

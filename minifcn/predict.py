@@ -1,5 +1,4 @@
 """python -m minifcn.predict: name the pixels of photographs with a trained net."""
-import argparse
 import sys
 from pathlib import Path
 
@@ -16,12 +15,12 @@ from minifcn.report import progress_bar
 
 
 def parser():
-    p = argparse.ArgumentParser(
-        prog="python -m minifcn.predict",
-        description="Segment images with a trained net. For each one: NAME.png, a palette PNG of class numbers as "
-                    "large as the image, and NAME-overlay.jpg, the image with outlines, colours and a legend of names.",
-        epilog="examples:  python -m minifcn.predict harbour-fcn8s boat.jpg    "
-               "python -m minifcn.predict runs/photos/best.safetensors folder/ --masks-only --out masks")
+    p = cli.Parser(
+        "python -m minifcn.predict",
+        "Segment images with a trained net. For each one: NAME.png, a palette PNG of class numbers as large as the "
+        "image, and NAME-overlay.jpg, the image with outlines, colours and a legend of names.",
+        ["python -m minifcn.predict harbour-fcn8s boat.jpg",
+         "python -m minifcn.predict runs/photos/best.safetensors folder/ --masks-only --out masks"])
     p.add_argument("checkpoint", help="a .safetensors checkpoint of a run, or a shipped net such as harbour-fcn8s")
     p.add_argument("images", nargs="+", type=Path, metavar="IMAGE",
                    help="image files of any kind that Pillow opens, or folders of them")

@@ -33,9 +33,8 @@ def finish(out, names, val, device):
 
             matrices[name], _ = evaluate(model, val, bar.update, each)
     last = names[-1]
-    rows = plot.choose_rows([{"id": id_, "iu": {n: per_image[n][i] for n in names}} for i, id_ in enumerate(val.ids)],
-                            val.labels)
-    rows = [_row(models, val, row["index"], row["title"]) for row in rows]
+    scored = [{"id": id_, "iu": {name: per_image[name][i] for name in names}} for i, id_ in enumerate(val.ids)]
+    rows = [row(models, val, pick["index"], pick["title"]) for pick in plot.choose_rows(scored, val.labels)]
     if "hard" in split_names(val.root):
         rows.append(_hardest(models, VOCSegmentation(val.root, "hard")))
     plot.predictions(rows, val.classes, val.colors, out / "predictions.png")
@@ -78,7 +77,7 @@ def _iu(predicted, truth, classes):
     return ConfusionMatrix(classes).update(predicted, truth).mean_iu
 
 
-def _row(models, dataset, i, title):
+def row(models, dataset, i, title):
     """One row of predictions.png."""
     image, truth = dataset[i]
     predictions = {TITLES[name]: model.predict(image) for name, model in models.items()}
@@ -93,4 +92,4 @@ def _hardest(models, hard):
     iu = {}
     evaluate(model, hard, each=lambda i, truth, guess: iu.update({i: _iu(guess, truth, len(hard.classes))}))
     i = min(iu, key=iu.get)
-    return _row(models, hard, i, f"worst of split hard ({hard.ids[i]})")
+    return row(models, hard, i, f"worst of split hard ({hard.ids[i]})")

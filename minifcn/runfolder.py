@@ -58,6 +58,11 @@ def read_log(args, stages, state):
     return [row for row in rows if (order.index(row["stage"]), int(row["epoch"])) <= (state["stage"], state["epoch"])]
 
 
+def last_scores(log):
+    """The validation scores of the log's last epoch, by name."""
+    return {name: float(log[-1][name]) for name in COLUMNS[6:-1]}
+
+
 def add_row(args, log, row):
     """Append an epoch to the log and write it anew, whole."""
     log.append({name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in row.items()})

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from minifcn.model import Model
 from minifcn.nets import build
 from minifcn.ops import softmax_cross_entropy, softmax_cross_entropy_backward
 from minifcn.optim import SGD, Adam, Cosine
-from minifcn.runfolder import BEGINNING, add_row, describe, read_last, read_log, save_arguments, save_last
+from minifcn.runfolder import BEGINNING, add_row, describe, last_scores, read_last, read_log, save_arguments, save_last
 
 
 def main(argv=None):
@@ -33,12 +34,11 @@ def main(argv=None):
     stages = plan(args)
     last, state = read_last(args, stages, data.train)
     announce(args, stages, data, why)
-    if not args.resume:
-        save_arguments(args)
     log = read_log(args, stages, state)
     total = sum(stage.epochs for stage in stages) * len(data.train)
     bar = report.progress_bar(total, "training", "images", smoothing=0.05)
-    with Stop() as stop, bar, single_threaded_blas():
+    with Stop() as stop, bar, single_threaded_blas(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # what overflows ends in a loss that is told in words
         for number in range(state["stage"], len(stages)):
             net = build(stages[number].net, args.body, len(data.train.classes), args.seed, dropout=args.dropout)
             if number:  # by name: what is new, a score layer and its upsampling, starts at zero and bilinear
@@ -55,6 +55,8 @@ def main(argv=None):
                 optimizer.state = {key: to_device(value, device) for key, value in last.optimizer.items()}
                 optimizer.steps = state["optimizer_steps"]
             last = None
+            if not args.resume:  # not before: what is refused up to here leaves the folder free
+                save_arguments(args)
             state = train_stage(args, net, optimizer, stages, number, data, state, log, bar, stop)
             if stop.signal:
                 bar.close()
@@ -87,18 +89,17 @@ def train_stage(args, net, optimizer, stages, number, data, state, log, bar, sto
         pending = []
         for x, labels in batches.epoch(epoch, state["step"]):
             step = epoch * batches.steps + state["step"]
-            pending.append(train_step(args, net, optimizer, x, labels, rate(step), (args.seed, number, step), weights))
-            state["step"] += 1
-            bar.update(len(x))
+            pending.append(gradients(args, net, x, labels, (args.seed, number, step), weights))
             # to read a loss is to wait for the GPU: there, only now and then
-            due = net.device == "cpu" or len(pending) == 10 or state["step"] == batches.steps or stop.signal
+            due = net.device == "cpu" or len(pending) == 10 or state["step"] + 1 == batches.steps or stop.signal
             if due:
                 losses = [float(loss) for loss in pending]
                 pending = []
                 if not np.isfinite(losses).all():
-                    raise diverged(args, stage, epoch, state["step"], optimizer.lr)
-                state["loss_sum"] += math.fsum(losses)
+                    raise diverged(args, stage, epoch, state["step"] + 1, optimizer.lr)
+                state["loss_sum"] += math.fsum(losses[:-1])
                 bar.set_postfix_str(f"loss {losses[-1]:.3f}", refresh=False)
+            # saved before the step is taken: this loss proves the weights good, the next ones may be infinite
             if due and (stop.signal or time.monotonic() - saved > args.save_every):
                 now = time.monotonic()
                 state["seconds"] += now - began
@@ -106,8 +107,16 @@ def train_stage(args, net, optimizer, stages, number, data, state, log, bar, sto
                 began, saved = now, time.monotonic()
                 if stop.signal:
                     return state
+            if due:
+                state["loss_sum"] += losses[-1]
+            optimizer.lr = rate(step)
+            optimizer.step(net.grads)
+            state["step"] += 1
+            bar.update(len(x))
         model = Model(net, describe(args, data.train, state))
         matrix, val_loss = evaluate(model, data.val)
+        if not np.isfinite(val_loss):
+            raise diverged(args, stage, epoch, state["step"], optimizer.lr)
         seconds = state["seconds"] + time.monotonic() - began
         loss = state["loss_sum"] / batches.steps
         state |= {"epoch": epoch + 1, "step": 0, "loss_sum": 0.0, "seconds": 0.0}
@@ -120,23 +129,22 @@ def train_stage(args, net, optimizer, stages, number, data, state, log, bar, sto
         if matrix.mean_iu > state["best"]:
             state["best"] = matrix.mean_iu
             checkpoint.save(args.out / "best.safetensors", net, describe(args, data.train, state, matrix.scores()))
-        if stop.signal:
+        if stop.signal or state["epoch"] == stage.epochs:
             save_last(args, net, data.train, optimizer, state)
+        if stop.signal:
             return state
-    checkpoint.save(args.out / f"{stage.net}.safetensors", net, describe(args, data.train, state, log[-1]))
+    checkpoint.save(args.out / f"{stage.net}.safetensors", net, describe(args, data.train, state, last_scores(log)))
     plot.curves(log, args.out / "curves.png")
     return BEGINNING | {"stage": number + 1, "best": state["best"]}
 
 
-def train_step(args, net, optimizer, x, labels, lr, key, weights):
-    """Forward, loss, backward, one step of the optimiser. Returns the loss, on the net's device."""
+def gradients(args, net, x, labels, key, weights):
+    """Forward, loss, backward: fills net.grads. Returns the loss, on the net's device."""
     x, labels = to_device(x, net.device), to_device(labels, net.device)
     net.reseed(*key)
     scores = net.forward(x, train=True)
     loss, cache = softmax_cross_entropy(scores, labels, reduction=args.reduction, class_weight=weights)
     net.backward(softmax_cross_entropy_backward(cache))
-    optimizer.lr = lr
-    optimizer.step(net.grads)
     return loss
 
 

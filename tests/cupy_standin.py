@@ -1,7 +1,7 @@
 """A stand-in for CuPy: the same tests prove device-blind code on machines without a GPU.
 
-Its arrays keep a NumPy array inside and let nobody near it. Only the names in this file exist, each of them also in CuPy
-(tests/test_standin.py looks). What CuPy does differently from NumPy, it does too:
+Its arrays keep a NumPy array inside and let nobody near it. Only the names in this file exist, each of them also in
+CuPy (tests/test_standin.py looks). What CuPy does differently from NumPy, it does too:
 
 - nothing becomes a NumPy array by itself, NumPy's functions and arrays are refused, in whatever form they come
   (CuPy's own __array_function__ would help out here and there, hiding a copy or a call to the wrong library);
@@ -77,7 +77,8 @@ class ndarray:  # named as CuPy names it
         return self._host.item()
 
 
-def _define_operators():
+def _complete(cls):
+    """The methods that only differ in what they call. CuPy has no __imatmul__ and no __index__."""
     def binary(f):
         return lambda self, other: _new(f(self._host, _inside(other)))
 
@@ -90,34 +91,41 @@ def _define_operators():
             return self
         return method
 
-    def waiting(name, kind):
+    def waiting(kind):
         def method(self):
             waits.append(f"{kind.__name__}()")
             return kind(self._host)
-        setattr(ndarray, name, method)
+        return method
 
-    for name in ("add", "sub", "mul", "truediv", "pow", "matmul", "and", "or", "xor"):
+    def computing(f):
+        return lambda self, *args, **options: _new(f(self._host, *args, **options))
+
+    def view(f):
+        return lambda self, *args: ndarray(f(self._host, *args))
+
+    def attribute(name):
+        return property(lambda self: getattr(self._host, name))
+
+    for name in ("add", "sub", "mul", "truediv", "pow", "and", "or", "xor", "matmul"):
         f = getattr(operator, f"{name}_" if name in ("and", "or") else name)
-        setattr(ndarray, f"__{name}__", binary(f))
-        setattr(ndarray, f"__r{name}__", reflected(f))
-        if name != "matmul":  # CuPy has none
-            setattr(ndarray, f"__i{name}__", in_place(getattr(operator, f"i{name}")))
+        setattr(cls, f"__{name}__", binary(f))
+        setattr(cls, f"__r{name}__", reflected(f))
+        if name != "matmul":
+            setattr(cls, f"__i{name}__", in_place(getattr(operator, f"i{name}")))
     for name in ("eq", "ne", "lt", "le", "gt", "ge"):
-        setattr(ndarray, f"__{name}__", binary(getattr(operator, name)))
-    for name in ("neg", "invert"):
-        setattr(ndarray, f"__{name}__", lambda self, f=getattr(operator, name): _new(f(self._host)))
-    for name, kind in (("__float__", float), ("__int__", int), ("__bool__", bool), ("__index__", int)):
-        waiting(name, kind)
-    for name in ("shape", "dtype", "ndim", "size", "itemsize", "strides", "nbytes"):
-        setattr(ndarray, name, property(lambda self, name=name: getattr(self._host, name)))
+        setattr(cls, f"__{name}__", binary(getattr(operator, name)))
+    for kind in (float, int, bool):
+        setattr(cls, f"__{kind.__name__}__", waiting(kind))
+    for name in ("__neg__", "__invert__", "astype", "copy", "sum", "max", "min", "argmax"):
+        setattr(cls, name, computing(getattr(np.ndarray, name)))
     for name in ("reshape", "transpose", "swapaxes"):
-        setattr(ndarray, name, lambda self, *a, f=getattr(np.ndarray, name): ndarray(f(self._host, *a)))
-    for name in ("astype", "copy", "sum", "max", "min", "argmax"):
-        setattr(ndarray, name, lambda self, *a, f=getattr(np.ndarray, name), **k: _new(f(self._host, *a, **k)))
-    ndarray.T = property(lambda self: ndarray(self._host.T))
+        setattr(cls, name, view(getattr(np.ndarray, name)))
+    for name in ("shape", "dtype", "ndim", "size", "itemsize", "strides", "nbytes"):
+        setattr(cls, name, attribute(name))
+    cls.T = property(lambda self: ndarray(self._host.T))
 
 
-_define_operators()
+_complete(ndarray)
 
 
 def _device(f):

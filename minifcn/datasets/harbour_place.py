@@ -77,7 +77,7 @@ class Place:
             y, x = pixels(rows, columns)
             depth = (y - first) / (HEIGHT - first)
             ripple = waves[(126 * np.sqrt(np.clip(depth, 0, 1))).astype(int), (x * 0.35 / (0.4 + depth)).astype(int)]
-            crest = np.clip(ripple - 0.35, 0, 1) * 90 + ripple * 16 + 6 * canvas.soft[rows, columns]
+            crest = np.clip(ripple - 0.35, 0, 1) * 80 + ripple * 11 + 6 * canvas.soft[rows, columns]
             glitter = 60 * np.clip(ripple - 0.05, 0, 1) * np.exp(-((x - self.sun) / (7 + 16 * depth)) ** 2)
             return tone(canvas, rows, columns) + (crest + glitter)[..., None] * np.array((1, 1, 0.92), np.float32)
 
@@ -116,5 +116,5 @@ class Place:
         def paint(canvas, rows, columns):
             y, x = pixels(rows, columns)
             tufts = canvas.fine[(y * 1.7).astype(int) % HEIGHT, (x * 2.3).astype(int) % WIDTH]
-            return tone(canvas, rows, columns) + (12 * canvas.soft[rows, columns] + 26 * tufts)[..., None]
+            return tone(canvas, rows, columns) + (12 * canvas.soft[rows, columns] + 17 * tufts)[..., None]
         return paint

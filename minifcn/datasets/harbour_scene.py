@@ -39,7 +39,7 @@ def _cast(dice, place):
     """Who takes part: (y of its foot, kind). Everything stands where there is ground, or water, for it."""
     cast = ["boat"] * dice.between(1, 2) + ["hut"] * dice.between(0, 2) + ["sheep"] * dice.between(0, 2)
     cast += ["person"] * dice.between(1, 2) + ["lighthouse"] * dice.chance(60) + ["buoy"] * dice.between(0, 2)
-    for kind, percent in (("quay", 40), ("flag", 30), ("parasol", 15), ("lifering", 15), ("crates", 30), ("bush", 30)):
+    for kind, percent in (("quay", 40), ("flag", 25), ("parasol", 14), ("lifering", 14), ("crates", 25), ("bush", 25)):
         cast += [kind] * dice.chance(percent)
     return [(dice.pick(place.rows(kind in WET)) * TICKS + dice.between(0, TICKS - 1), kind) for kind in cast]
 
@@ -47,7 +47,7 @@ def _cast(dice, place):
 def _free(dice, left, right, half, taken):
     """Of a few places the one least in the way of what is there already."""
     margin = min(half * 2 // 3, (right - left) // 3)
-    tries = [dice.between(left + margin, right - margin) for _ in range(5)]
+    tries = [dice.between(left + margin, right - margin) for _ in range(8)]
     x = min(tries, key=lambda x: sum(max(0, min(x + half, b) - max(x - half, a)) for a, b in taken))
     taken.append((x - half, x + half))
     return x

@@ -40,8 +40,8 @@ def person(spot, height=0):
     for u in (-11, 11):
         frame.bar(u - 8, 2, u + 8, 42, trousers, PERSON)
         frame.bar(u - 9, 0, u + 10, 7, DARK, PERSON)
-    hanging, waving = ((18, 82), (27, 76), (36, 46), (24, 43)), ((12, 82), (22, 70), (42, 96), (31, 104))
-    for side, arm in ((-1, hanging), (1, waving if spot.dice.chance(25) else hanging)):
+    hanging, waving = ((18, 82), (27, 76), (36, 46), (24, 43)), ((12, 82), (22, 69), (43, 95), (31, 104))
+    for side, arm in ((-1, hanging), (1, waving if spot.dice.chance(15) else hanging)):
         frame.polygon([(side * u, v) for u, v in arm], sleeves, PERSON)
         frame.ellipse(side * (arm[2][0] + arm[3][0]) // 2, (arm[2][1] + arm[3][1]) // 2, 7, 7, skin, PERSON)
     frame.ellipse(0, 84, 7, 8, skin, PERSON)
@@ -82,7 +82,7 @@ def boat(spot, hard):
     dice, colour, sea = spot.dice, spot.canvas.colour, spot.sea
     length = dice.between(42, 60)
     frame, wood = spot.frame(length), colour(WOOD)
-    sheer = quad((-50, 25), (0, 13), (55, 32), 12) + [(55, 32)]
+    sheer = quad((-50, 25), (0, 15), (55, 32), 12) + [(55, 32)]
     hull = sheer + quad((55, 32), (46, 6), (35, 0), 5) + quad((-36, 0), (-46, 2), (-50, 25), 5)
     for k, alpha in ((1, 0.26), (2, 0.16)):  # what the water gives back, paler the deeper
         mirrored = [(u + (2 if i % 2 else -2) * k, -v * k // 3) for i, (u, v) in enumerate(hull)]
@@ -95,7 +95,7 @@ def boat(spot, hard):
     crew = dice.between(1, 2) if dice.chance(70) else 0
     for along in ((), (dice.between(-30, 28),), (dice.between(-32, -10), dice.between(8, 30)))[crew]:
         if not hard:
-            person(Spot(spot.canvas, dice, *frame.at(along, 8), spot.unit, sea), height=25)
+            person(Spot(spot.canvas, dice, *frame.at(along, 9), spot.unit, sea), height=25)
     frame.polygon(hull, planks(wood, 3.2 * spot.unit / TICKS, frame.at(0, 25)[1] / TICKS), BOAT)
     rim = colour((CREAM, (70, 54, 46), (196, 72, 56), (226, 186, 96)))
     frame.polygon(sheer + [(u, v - 4) for u, v in reversed(sheer)], cloth(rim), BOAT)
@@ -186,7 +186,7 @@ def lighthouse(spot):
 
 def buoy(spot):
     """A ball, or a cone with a ball on top."""
-    frame, sea = spot.frame(spot.dice.between(7, 10)), spot.sea
+    frame, sea = spot.frame(spot.dice.between(8, 10)), spot.sea
     band, middle = frame.pixels(62), frame.x / TICKS
     frame.ellipse(4, -8, 100, 34, INK, alpha=0.25, clip=sea)
     frame.ellipse(0, -34, 70, 30, (200, 60, 50), alpha=0.2, clip=sea)

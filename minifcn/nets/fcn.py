@@ -11,6 +11,7 @@ from zlib import crc32
 
 import numpy as np
 
+from minifcn.backend import to_device
 from minifcn.layers import Conv2d, ConvTranspose2d, Dropout
 from minifcn.nets.geometry import Grid, overlap
 from minifcn.ops import crop, crop_backward
@@ -183,5 +184,5 @@ class FCN:
                 raise ValueError(f"{name} has shape {mine[name].shape} here and {params[name].shape} there: "
                                  "another body, or another number of classes")
         for name in names:
-            mine[name][...] = params[name]
+            mine[name][...] = to_device(params[name], self.device)
         return names

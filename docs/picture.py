@@ -1,0 +1,20 @@
+"""Draw the row at the top of the README with the shipped nets: python docs/picture.py"""
+from pathlib import Path
+
+import minifcn
+from minifcn import plot, report
+from minifcn.datasets import VOCSegmentation, harbour
+from minifcn.evaluate import evaluate
+from minifcn.metrics import ConfusionMatrix
+
+models = {name: minifcn.load(f"harbour-{name}") for name in report.TITLES}
+val = VOCSegmentation(harbour.root(), "val")
+scored = [{"id": id_, "iu": {}} for id_ in val.ids]
+for name, model in models.items():
+    def each(i, truth, guess, name=name):
+        scored[i]["iu"][name] = ConfusionMatrix(len(val.classes)).update(guess, truth).mean_iu
+
+    evaluate(model, val, each=each)
+median = plot.choose_rows(scored, val.labels)[0]
+row = report.row(models, val, median["index"], median["title"])
+plot.predictions([row], val.classes, val.colors, Path(__file__).with_name("harbour.png"))
