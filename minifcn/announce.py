@@ -8,6 +8,7 @@ import numpy as np
 import minifcn
 from minifcn import checkpoint, report
 from minifcn.backend import threads
+from minifcn.batches import SCALE
 from minifcn.datasets import VOCSegmentation, harbour
 from minifcn.errors import InputError
 from minifcn.metrics import ConfusionMatrix
@@ -69,8 +70,10 @@ def announce(args, stages, data, why):
         net.freeze_body()
     learned = sum(net.params[name].size for name in net.learned)
     height, width = shrunk_size(data.height, data.width, args.max_side)
+    if args.scale:
+        height, width = round(height * SCALE[1]), round(width * SCALE[1])
     if args.crop:
-        height, width = args.crop, args.crop
+        height, width = min(height, args.crop), min(width, args.crop)
     batch = min(args.batch, len(data.train))
     gigabytes = step_bytes(net, batch, height, width, slots=2 if args.optimizer == "adam" else 1) / 1e9
     epochs = " + ".join(str(stage.epochs) for stage in stages)

@@ -13,6 +13,7 @@ from minifcn.images import resize
 from minifcn.metrics import IGNORE
 from minifcn.model import shrunk_size
 
+SCALE = (0.75, 1.5)  # the factors between which --scale varies images
 ORDER, VARY = 0, 1  # what a random choice is for
 CACHE_BYTES = 1 << 29
 

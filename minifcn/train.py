@@ -12,7 +12,7 @@ from minifcn import checkpoint, cli, plot, report
 from minifcn.announce import announce, diverged, fitting, median_weights, open_data
 from minifcn.arguments import parse, plan
 from minifcn.backend import choose_device, set_threads, single_threaded_blas, threads, to_device
-from minifcn.batches import Batches, Vary
+from minifcn.batches import SCALE, Batches, Vary
 from minifcn.evaluate import evaluate, one_class_warning
 from minifcn.model import Model
 from minifcn.nets import build
@@ -73,7 +73,7 @@ def main(argv=None):
 def train_stage(args, net, optimizer, stages, number, data, state, log, bar, stop):
     """Train one net to its end, or until told to stop; returns the state to go on from, which is saved too."""
     stage = stages[number]
-    vary = Vary(args.mirror, (0.75, 1.5) if args.scale else None, args.crop)
+    vary = Vary(args.mirror, SCALE if args.scale else None, args.crop)
     batches = Batches(data.train, args.batch, net.preprocess, vary, args.seed, number, args.max_side, threads=threads())
     steps = stage.epochs * batches.steps
     rate = Cosine(stage.lr, steps, warmup=min(100, steps // 20))
@@ -81,7 +81,7 @@ def train_stage(args, net, optimizer, stages, number, data, state, log, bar, sto
     state = dict(state)
     if state["epoch"] == state["step"] == 0:
         save_last(args, net, data.train, optimizer, state)  # from now on a killed run can go on
-    saved = time.monotonic()
+    saved, warned = time.monotonic(), False
     bar.set_description(stage.net)
     bar.n = bar.initial = (sum(s.epochs for s in stages[:number]) + state["epoch"]) * len(data.train)
     while state["epoch"] < stage.epochs:
@@ -124,8 +124,9 @@ def train_stage(args, net, optimizer, stages, number, data, state, log, bar, sto
                             "val_loss": val_loss, **matrix.scores(), "seconds": seconds})
         bar.write(f"{stage.net}  epoch {epoch + 1:3}/{stage.epochs}   loss {loss:.3f}   val loss {val_loss:.3f}   "
                   f"pixel acc {matrix.pixel_accuracy:.3f}   mean IU {matrix.mean_iu:.3f}   {seconds:.1f} s")
-        if epoch > 0 and (warning := one_class_warning(matrix, data.val.classes)):
+        if epoch > 0 and not warned and (warning := one_class_warning(matrix, data.val.classes)):
             bar.write(warning, file=sys.stderr)
+            warned = True
         if matrix.mean_iu > state["best"]:
             state["best"] = matrix.mean_iu
             checkpoint.save(args.out / "best.safetensors", net, describe(args, data.train, state, matrix.scores()))

@@ -3,15 +3,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_nets import tiny_body, tiny_net
+from tiny_nets import NAMES, PADS, tiny_body, tiny_net
 
 from minifcn.layers import Conv2d, ConvTranspose2d, MaxPool2d, ReLU
 from minifcn.nets import build
 from minifcn.nets.fcn import SKIPS, Head
 from minifcn.nets.geometry import Grid, overlap, reach, receptive_field
-
-NAMES = list(SKIPS)
-PADS = (1, 100)
 
 
 def conv(k, stride=1, pad=0, dilation=1):
@@ -181,12 +178,12 @@ def test_an_edge_in_the_image_is_an_edge_in_the_scores_at_the_same_place(rng, na
     they are interpolated, added and cropped rightly, scores at equal distances from that border add up to one number.
     """
     net = tiny_net(name, rng, pad=pad)
-    for name in net.learned:
-        w = net.params[name]
+    for key in net.learned:
+        w = net.params[key]
         w[...] = 0
         if w.ndim == 4:
             w[0, 0, w.shape[2] // 2, w.shape[3] // 2] = 1
-    edge = 160 if pad == 1 else 5 * 32 - pad % 32  # cells begin at 32 i - P
+    edge = 160 - (pad - 1) % 32  # the maps begin P - 1 pixels before the image: the first kernel takes one off
     x = np.zeros((1, 3, 37, 321))
     x[..., edge:] = 1
     scores = turned(axis, net.forward(turned(axis, x)))[0, 0, 18]

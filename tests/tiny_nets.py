@@ -6,6 +6,9 @@ from minifcn.nets.fcn import FCN, SKIPS, Head
 from minifcn.nets.mini import Body
 from minifcn.preprocess import Preprocessing
 
+NAMES = ("fcn32s", "fcn16s", "fcn8s")
+PADS = (1, 100)  # maps that fit the image, and the papers' padding
+
 
 def tiny_body(rng, pad=1, convs=(1, 1, 1, 1, 1), width=2, dropout=0.0, dtype=np.float64):
     """`convs` 3x3 convolutions before each of five poolings, then fc6 and fc7; `width` channels everywhere.
@@ -47,3 +50,14 @@ def randomise(net, rng):
         else:
             inputs = 4 * len(w) if name.startswith("up") else w[0].size  # K = 2S: 2 x 2 cells reach every pixel
             w[...] = rng.normal(size=w.shape) * (2 / inputs) ** 0.5
+
+
+def image(rng, height=37, width=45, n=2, dtype=np.float64):
+    return rng.normal(size=(n, 3, height, width)).astype(dtype)
+
+
+def labels_for(rng, x, classes=2):
+    """Random labels, a third of them void."""
+    labels = rng.integers(0, classes, (len(x), *x.shape[2:]))
+    labels[rng.random(labels.shape) < 1 / 3] = 255
+    return labels

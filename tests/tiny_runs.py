@@ -1,30 +1,35 @@
 """Tiny data sets in VOC layout, and the commands run as people run them: what the tests of the commands share."""
+import io
 import subprocess
 import sys
+from collections import namedtuple
+from contextlib import redirect_stderr, redirect_stdout
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from minifcn import cli
+from minifcn import backend, checkpoint, cli
 from minifcn.palette import write_label_png
 
 CLASSES = ("ground", "disc", "bar")
 COLORS = np.array([[20, 60, 20], [240, 200, 40], [60, 90, 250]], np.uint8)  # a class is its colour: easily learned
 SIZES = ((33, 41), (41, 33), (37, 45), (29, 39))
+Result = namedtuple("Result", "status out err")
 
 
 def scene(seed, height=33, width=41):
-    """A disc and a bar on the ground, noise over all, a void border around: image (H,W,3), labels (H,W), uint8."""
+    """A disc in a ring of void and a bar on the ground, under noise: image (H,W,3), labels (H,W), uint8."""
     rng = np.random.default_rng(seed)
     labels = np.zeros((height, width), np.uint8)
     rows, columns = np.mgrid[:height, :width]
-    away = np.hypot(rows - height * rng.uniform(0.3, 0.7), columns - width * rng.uniform(0.2, 0.5))
     left = round(width * rng.uniform(0.65, 0.75))
-    labels[:, left:left + 7] = 2
-    labels[away < 11] = 255
-    labels[away < 10] = 1
-    image = COLORS[np.where(labels == 255, 0, labels)] + rng.integers(0, 15, (height, width, 3), dtype=np.uint8)
+    labels[:, left:left + width // 6] = 2
+    away = np.hypot(rows - height * rng.uniform(0.3, 0.7), columns - width * rng.uniform(0.2, 0.5))
+    radius = 0.3 * height
+    labels[away < radius + 1] = 255
+    labels[away < radius] = 1
+    image = COLORS[np.where(labels == 255, 0, labels)] + rng.integers(0, 6, (height, width, 3), dtype=np.uint8)
     return image, labels
 
 
@@ -44,13 +49,49 @@ def folder(root, train=4, val=2, classes=CLASSES, sizes=SIZES):
 
 
 def run(command, *argv):
-    """The exit status of a command, in this process: `command` is its module."""
-    with pytest.raises(SystemExit) as end:
-        cli.run(lambda: command.main([str(word) for word in argv]))
-    return end.value.code or 0
+    """A command in this process, as its module's last line runs it: Result(status, out, err)."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
+    before = dict(backend._settings)
+    try:
+        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as end:
+            cli.run(lambda: command.main([str(word) for word in argv]))
+    finally:
+        backend._settings.update(before)  # --threads is for this run alone
+    texts = []
+    for stream in (out, err):
+        stream.flush()
+        texts.append(stream.buffer.getvalue().decode())
+    return Result(end.value.code or 0, *texts)
 
 
-def start(module, *argv, **options):
+def done(command, *argv):
+    """What a command prints that must succeed, with nothing on stderr but its own warnings."""
+    result = run(command, *argv)
+    assert result.status == 0 and all(line.startswith("warning: ") for line in result.err.splitlines()), result
+    return result.out
+
+
+def refused(command, *argv):
+    """The message of a command that must refuse: one line on stderr, status 2, no traceback, no warning."""
+    result = run(command, *argv)
+    assert result.status == 2, result
+    assert result.err.startswith("error: ") and result.err.endswith("\n") and result.err.count("\n") == 1, result.err
+    return result.err[len("error: "):-1]
+
+
+def process(module, *argv, **options):
     """A command in a process of its own, its output piped."""
-    return subprocess.Popen([sys.executable, "-W", "error", "-m", f"minifcn.{module}", *map(str, argv)], text=True,
+    return subprocess.Popen([sys.executable, "-m", f"minifcn.{module}", *map(str, argv)], text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+def weights(path):
+    """{name: array} of a checkpoint."""
+    return checkpoint.read(path).params
+
+
+def assert_same_bits(mine, other):
+    """Two dicts of arrays: the same names, and the same bits in each."""
+    assert mine.keys() == other.keys()
+    for name, value in mine.items():
+        assert value.dtype == other[name].dtype and value.tobytes() == other[name].tobytes(), name

@@ -1,5 +1,5 @@
 """How much memory a training step takes, from the sizes of its maps alone."""
-from minifcn.layers import Conv2d, ConvTranspose2d, Dropout, MaxPool2d, ReLU
+from minifcn.layers import Conv2d, Dropout, MaxPool2d, ReLU
 from minifcn.ops.im2col import conv_size
 from minifcn.ops.pool import pool_size
 
@@ -26,5 +26,5 @@ def step_bytes(net, n, height, width, slots=2):
             kept += 0 if net.frozen else size
     scores = 4 * n * net.classes * height * width
     learned = sum(net.params[name].size for name in net.learned)
-    fixed = sum(layer.params["w"].size for layer in net.head.layers.values() if isinstance(layer, ConvTranspose2d))
-    return item * (max(kept + 2 * largest, kept + scores) + (2 + slots) * learned + fixed)
+    weights = sum(value.size for value in net.params.values())
+    return item * (max(kept + 2 * largest, kept + scores) + weights + (1 + slots) * learned)

@@ -29,7 +29,7 @@ def conv_transpose2d(x, w, b=None, *, stride=1, pad=0):
     cols = w.reshape(c, -1).T @ x.reshape(n, c, -1)  # (N, F*K*K, H*W)
     y = col2im(cols, (n, f, u, v), k, stride, pad)
     if b is not None:
-        y = y + b.reshape(-1, 1, 1)
+        y += b.reshape(-1, 1, 1)
     return y, (x, w, b is not None, stride, pad)
 
 

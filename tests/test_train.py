@@ -1,0 +1,321 @@
+"""Training from the command line to the pictures: what a run says, what it leaves behind, what its options do."""
+import csv
+import json
+import math
+import os
+import re
+import time
+import tracemalloc
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_runs import CLASSES, COLORS, assert_same_bits, done, folder, refused, run, weights
+
+import minifcn
+from minifcn import announce, arguments, backend, checkpoint, evaluate, plot, predict, train
+from minifcn.datasets import VOCSegmentation
+from minifcn.metrics import ConfusionMatrix
+from minifcn.nets import build
+from minifcn.nets.memory import step_bytes
+from minifcn.optim import SGD, Adam
+from minifcn.runfolder import COLUMNS
+
+NETS = ["fcn32s", "fcn16s", "fcn8s"]
+PICTURES = ["confusion.png", "curves.png", "predictions.png", "worst.png"]
+SCORES = {"pixel_accuracy", "mean_accuracy", "mean_iu", "fw_iu"}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return folder(tmp_path_factory.mktemp("data") / "shapes")
+
+
+@pytest.fixture(scope="module")
+def staged(data, tmp_path_factory):
+    """A whole staged run: its folder and what it printed."""
+    out = tmp_path_factory.mktemp("runs") / "staged"
+    result = run(train, "--data", data, "--epochs", 5, "--batch", 2, "--out", out)
+    assert result.status == 0, result
+    return out, result
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """No pictures: drawing them takes longer than training a tiny net."""
+    for draw in ("curves", "confusion", "predictions", "worst"):
+        monkeypatch.setattr(plot, draw, lambda *args: None)
+
+
+def rows(out):
+    with open(out / "log.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# ---- what a run leaves and says
+
+def test_a_staged_run_leaves_checkpoints_figures_and_pictures(staged):
+    out, _ = staged
+    nets = [f"{name}.safetensors" for name in (*NETS, "best", "last")]
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        [*nets, *PICTURES, "arguments.json", "log.csv", "results.json"])
+    for name in PICTURES:
+        with Image.open(out / name) as picture:
+            assert min(picture.size) > 100
+
+
+def test_the_log_has_a_row_an_epoch(staged):
+    log = rows(staged[0])
+    assert tuple(log[0]) == COLUMNS
+    assert [(row["stage"], row["epoch"]) for row in log] == [
+        ("fcn32s", "1"), ("fcn32s", "2"), ("fcn32s", "3"), ("fcn16s", "1"), ("fcn8s", "1")]
+    assert [row["step"] for row in log] == ["2", "4", "6", "2", "2"]
+    for row in log:
+        assert all(math.isfinite(float(row[name])) for name in COLUMNS[1:])
+
+
+def test_before_it_starts_a_run_says_what_will_run_and_what_guessing_scores(staged, data):
+    out = staged[1].out
+    val = VOCSegmentation(data, "val")
+    guess = ConfusionMatrix(3)
+    for i in range(len(val)):
+        guess.update(np.zeros_like(val.labels(i)), val.labels(i))
+    for words in ("fcn32s -> fcn16s -> fcn8s, body mini", "learned parameters", "device cpu", f"{data}: 4 training and "
+                  "2 validation images, up to 45 x 41, 3 classes", "3 + 1 + 1 epochs of 2 steps of 2",
+                  "guessing costs log 3 = 1.099", f"all ground scores mean IU {guess.mean_iu:.3f}"):
+        assert words in out
+    assert out.index("guessing") < out.index("fcn32s  epoch   1/3")
+
+
+def test_at_its_end_a_run_prints_the_papers_table_and_where_everything_lies(staged, data):
+    out, result = staged
+    model, val = minifcn.load(out / "fcn16s.safetensors"), VOCSegmentation(data, "val")
+    matrix, _ = evaluate.evaluate(model, val)
+    line = "FCN-16s     " + "".join(f"{100 * score:12.1f}" for score in matrix.scores().values())
+    assert re.search(r"pixel acc\. +mean acc\. +mean IU +f\.w\. IU\n", result.out) and line in result.out
+    for name in CLASSES:
+        assert re.search(rf"^{name} +[\d.-]+ +[\d.-]+ +[\d.-]+$", result.out, re.MULTILINE)
+    assert f"saved to {out / 'best.safetensors'}" in result.out and str(out / "predictions.png") in result.out
+    best = max(float(row["mean_iu"]) for row in rows(out))
+    assert f"best mean IU {best:.3f}" in result.out
+    results = json.loads((out / "results.json").read_text())
+    assert results["table"] in result.out and results["scores"]["fcn16s"]["mean_iu"] == matrix.mean_iu
+
+
+@pytest.mark.parametrize("name", [*NETS, "best", "last"])
+def test_a_checkpoint_says_all_about_itself_and_predicts(staged, data, name):
+    read = checkpoint.read(staged[0] / f"{name}.safetensors")
+    meta = read.meta
+    assert meta["minifcn"] == minifcn.__version__
+    assert meta["net"] == (name if name in NETS else "fcn8s" if name == "last" else meta["net"]) in NETS
+    assert (meta["body"], tuple(meta["classes"]), meta["data"], meta["split"]) == ("mini", CLASSES, "shapes", "train")
+    np.testing.assert_array_equal(meta["colors"], COLORS)
+    assert meta["preprocess"] == {"order": "RGB", "mean": [128.0] * 3, "scale": 1 / 64} and meta["max_side"] is None
+    assert {"step", "epoch", "seed", "state"} <= meta.keys() and meta["epoch"] >= 1
+    assert bool(read.optimizer) == (name == "last"), "the optimiser's state is in last alone"
+    if name != "last":
+        assert meta["scores"].keys() == SCORES and all(0 <= score <= 1 for score in meta["scores"].values())
+    image, labels = VOCSegmentation(data, "val")[0]
+    model = minifcn.load(staged[0] / f"{name}.safetensors")
+    assert model.classes == CLASSES
+    predicted = model.predict(image)
+    assert predicted.shape == labels.shape and predicted.dtype == np.uint8 and predicted.max() < 3
+
+
+def test_a_single_net_has_one_stage(data, tmp_path, quick):
+    out = tmp_path / "new" / "run"
+    text = done(train, "--data", data, "--net", "fcn16s", "--epochs", 1, "--out", out)
+    assert "fcn16s, body mini" in text and "FCN-16s" in text and "FCN-8s" not in text
+    assert sorted(path.name for path in out.glob("fcn*")) == ["fcn16s.safetensors"]
+    assert len(rows(out)) == 1
+
+
+def test_the_folder_of_a_run_is_named_after_its_data(data, tmp_path, quick, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done(train, "--data", data, "--net", "fcn32s", "--epochs", 1)
+    assert (tmp_path / "runs/shapes/best.safetensors").exists()
+    assert arguments.parse([]).out.as_posix() == "runs/harbour"
+
+
+@pytest.mark.parametrize("epochs", [3, 4, 5, 8, 9, 54, 100])
+def test_the_stages_share_the_epochs(epochs):
+    stages = arguments.plan(arguments.parse(["--epochs", str(epochs)]))
+    assert sum(stage.epochs for stage in stages) == epochs and min(stage.epochs for stage in stages) >= 1
+    assert [stage.net for stage in stages] == NETS
+
+
+def test_the_same_seed_gives_the_same_bits_on_any_number_of_threads(data, tmp_path, quick):
+    """Every option that draws random numbers is on."""
+    bits = []
+    for name, seed, threads in (("a", 3, 1), ("b", 3, 2), ("c", 3, 5), ("d", 4, 1)):
+        done(train, "--data", data, "--epochs", 3, "--batch", 2, "--scale", "--crop", 36, "--dropout", 0.3,
+             "--seed", seed, "--threads", threads, "--out", tmp_path / name)
+        bits.append(weights(tmp_path / name / "fcn8s.safetensors"))
+    assert_same_bits(bits[0], bits[1])
+    assert_same_bits(bits[0], bits[2])
+    assert any((bits[0][name] != bits[3][name]).any() for name in bits[0])
+
+
+# ---- what it learns
+
+def test_8s_overfits_two_images(tmp_path, quick, capsys):
+    """The training images are the validation images too: mean IU above 0.9 in a few seconds."""
+    data = folder(tmp_path / "data", train=2, sizes=((64, 96), (80, 64)))
+    lists = data / "ImageSets/Segmentation"
+    (lists / "val.txt").write_text((lists / "train.txt").read_text())
+    began = time.monotonic()
+    done(train, "--data", data, "--net", "fcn8s", "--epochs", 30, "--batch", 1, "--no-mirror", "--out",
+         tmp_path / "run")
+    with capsys.disabled():
+        print(f"[overfits in {time.monotonic() - began:.1f} s]", end="")
+    assert float(rows(tmp_path / "run")[-1]["mean_iu"]) > 0.9
+
+
+def test_frozen_bodies_keep_their_weights_and_new_score_layers_learn(staged, data, tmp_path, quick):
+    start = staged[0] / "fcn8s.safetensors"
+    text = done(train, "--data", data, "--net", "fcn8s", "--epochs", 2, "--weights", start, "--freeze", "body",
+                "--out", tmp_path / "run")
+    assert f"weights of {start} (fcn8s, 3 classes)" in text and "fresh" not in text
+    before, after = weights(start), weights(tmp_path / "run/fcn8s.safetensors")
+    for name in before:
+        assert (before[name] == after[name]).all() == (not name.startswith("score")), name
+
+
+def test_weights_of_other_classes_lend_their_body(staged, tmp_path, quick):
+    data = folder(tmp_path / "data", classes=(*CLASSES, "star"))
+    text = done(train, "--data", data, "--net", "fcn16s", "--epochs", 1, "--lr", "1e-30", "--weights",
+                staged[0] / "fcn8s.safetensors", "--out", tmp_path / "run")
+    assert "3 classes); fresh: score_fr.w, score_fr.b, score_pool4.w, score_pool4.b" in text
+    assert "no training pixel of: star" in text
+    before, after = weights(staged[0] / "fcn8s.safetensors"), weights(tmp_path / "run/fcn16s.safetensors")
+    assert after["score_fr.b"].shape == (4,)
+    for name in set(before) - {"score_fr.w", "score_fr.b", "score_pool4.w", "score_pool4.b", "score_pool3.w",
+                               "score_pool3.b"}:
+        np.testing.assert_array_equal(before[name], after[name])
+
+
+def test_a_net_trained_on_smaller_images_is_scored_and_predicts_at_full_size(data, tmp_path, quick):
+    text = done(train, "--data", data, "--net", "fcn8s", "--epochs", 1, "--max-side", 20, "--out", tmp_path / "run")
+    model, val = minifcn.load(tmp_path / "run/best.safetensors"), VOCSegmentation(data, "val")
+    assert model.max_side == 20
+    matrix, loss = evaluate.evaluate(model, val)
+    row = rows(tmp_path / "run")[0]
+    assert matrix.counts.sum() == sum((val.labels(i) != 255).sum() for i in range(len(val)))
+    assert float(row["mean_iu"]) == pytest.approx(matrix.mean_iu, rel=1e-5)
+    assert float(row["val_loss"]) == pytest.approx(loss, rel=1e-5)
+    assert all(model.predict(val[i][0]).shape == val.labels(i).shape for i in range(len(val)))
+    assert "FCN-8s" in text
+
+
+def test_the_papers_summed_loss_says_what_rate_equals_it_for_the_mean(data, tmp_path, quick):
+    text = done(train, "--data", data, "--net", "fcn32s", "--epochs", 1, "--batch", 1, "--reduction", "sum",
+                "--optimizer", "sgd", "--lr", "1e-6", "--balance", "median", "--out", tmp_path / "run")
+    train_set = VOCSegmentation(data, "train")
+    pixels = np.mean([(train_set.labels(i) != 255).sum() for i in range(4)])
+    assert f"a step counts about {pixels:,.0f} pixels: with sgd this rate is {1e-6 * pixels:g} for the mean" in text
+    assert weights(tmp_path / "run/fcn32s.safetensors")["score_fr.w"].any()
+
+
+def test_a_subset_is_trained_on_and_every_class_is_in_it(data, tmp_path, quick):
+    text = done(train, "--data", data, "--net", "fcn32s", "--epochs", 1, "--subset", 2, "--out", tmp_path / "run")
+    assert ": 2 training and 2 validation images" in text and "1 epochs of 1 steps of 2" in text
+    assert checkpoint.read(tmp_path / "run/best.safetensors").meta["ids"] == 2
+
+
+def test_median_weights_are_median_frequency_over_frequency():
+    found = announce.median_weights(np.array([100, 0, 25, 50]))
+    np.testing.assert_array_equal(found, np.float32([0.5, 0, 2, 1]))
+    assert found.dtype == np.float32
+
+
+# ---- what it warns of and how it fails
+
+@pytest.mark.parametrize("options", [("--lr", "1e30"), ("--lr", "1e30", "--save-every", 0),
+                                     ("--lr", "1e30", "--optimizer", "sgd"), ("--lr", "1e4", "--optimizer", "sgd")])
+def test_the_first_loss_that_is_not_finite_stops_a_run_and_the_last_good_state_stays(data, tmp_path, options):
+    message = refused(train, "--data", data, "--epochs", 3, "--batch", 2, "--out", tmp_path / "run", *options)
+    assert "loss is not finite" in message and "last.safetensors" in message and "--lr" in message
+    assert not list(tmp_path.glob("run/fcn*")) and not list(tmp_path.glob("run/best*"))
+    model = minifcn.load(tmp_path / "run/last.safetensors")
+    _, loss = evaluate.evaluate(model, VOCSegmentation(data, "train"))
+    assert math.isfinite(loss)
+
+
+def test_a_net_that_the_last_step_ruined_is_not_kept(data, tmp_path, quick):
+    """The loss of its only step is fine: the validation split alone shows what the step has done."""
+    message = refused(train, "--data", data, "--net", "fcn8s", "--epochs", 1, "--batch", 4, "--optimizer", "sgd",
+                      "--lr", "1e30", "--no-mirror", "--out", tmp_path / "run")
+    assert "epoch 1, step 1" in message
+    best = minifcn.load(tmp_path / "run/last.safetensors")
+    assert math.isfinite(evaluate.evaluate(best, VOCSegmentation(data, "val"))[1])
+
+
+def test_a_summed_loss_and_balance_are_named_among_the_causes(data, tmp_path):
+    message = refused(train, "--data", data, "--epochs", 3, "--batch", 2, "--out", tmp_path / "run", "--optimizer",
+                      "sgd", "--lr", "1e20", "--reduction", "sum", "--balance", "median")
+    assert "--reduction mean" in message and "--balance median" in message and "try --lr 1e+19" in message
+
+
+def test_a_net_that_says_one_class_everywhere_is_told_so(data, tmp_path, quick):
+    """The rate is so low that the score layer of a new net, which starts at zero, stays there."""
+    result = run(train, "--data", data, "--net", "fcn32s", "--epochs", 2, "--lr", "1e-30", "--out", tmp_path / "run")
+    assert result.status == 0 and "warning: 100.0 % of the predicted pixels are" in result.err + result.out
+    assert result.err.count("warning") == 1 and "--balance median" in result.err  # not in the first epoch: it is early
+
+
+@pytest.mark.parametrize("net, classes, body, optimizer", [("fcn8s", 7, 0, Adam), ("fcn32s", 21, 0, SGD),
+                                                           ("fcn8s", 7, 1, Adam)])
+@pytest.mark.parametrize("shape", [(1, 150, 201), (6, 64, 81)])
+def test_the_memory_announced_is_about_what_a_step_takes(net, classes, body, optimizer, shape, rng):
+    tracemalloc.start()
+    with backend.single_threaded_blas():
+        net = build(net, "mini", classes)
+        if body:
+            net.freeze_body()
+        steps = optimizer(net.params, 1e-3)
+        n, height, width = shape
+        x = rng.standard_normal((n, 3, height, width), dtype=np.float32)
+        labels = rng.integers(0, classes, (n, height, width)).astype(np.uint8)
+        for _ in range(2):
+            train.gradients(SimpleNamespace(reduction="mean"), net, x, labels, (0, 0, 0), None)
+            steps.step(net.grads)
+    measured = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.6 < step_bytes(net, n, height, width, slots=2 if optimizer is Adam else 1) / measured < 1.6
+
+
+@pytest.mark.parametrize("options, side", [((), (41, 45)), (("--scale",), (62, 68)), (("--crop", 30), (30, 30)),
+                                           (("--crop", 43), (41, 43)), (("--max-side", 20), (18, 20))])
+def test_memory_is_announced_for_the_largest_batch_that_can_come(data, monkeypatch, options, side):
+    asked = []
+    monkeypatch.setattr(announce, "step_bytes", lambda net, n, height, width, slots: asked.append((height, width)) or 0)
+    args = arguments.parse(["--data", str(data), "--out", "nowhere", *map(str, options)])
+    announce.announce(args, arguments.plan(args), announce.open_data(args), "")
+    assert asked == [side]
+
+
+def test_a_run_that_is_refused_leaves_its_folder_free(data, tmp_path, quick):
+    options = ("--data", data, "--net", "fcn32s", "--epochs", 1, "--out", tmp_path / "run")
+    refused(train, *options, "--weights", tmp_path / "missing.safetensors")
+    done(train, *options)
+
+
+# ---- real photographs
+
+def test_four_photographs_of_voc_train_evaluate_and_predict(tmp_path, quick):
+    if not os.environ.get("MINIFCN_SAMPLES"):
+        pytest.skip("real photographs are looked for where MINIFCN_SAMPLES points; it is not set")
+    data = Path(os.environ["MINIFCN_SAMPLES"]) / "voc-sample"
+    text = done(train, "--data", data, "--net", "fcn8s", "--epochs", 1, "--batch", 3, "--crop", 224, "--out",
+                tmp_path / "run")
+    assert "3 training and 1 validation images" in text and "21 classes" in text
+    best = tmp_path / "run/best.safetensors"
+    assert "aeroplane" in done(evaluate, best, "--data", data)
+    photographs = sorted((data / "JPEGImages").iterdir())
+    text = done(predict, best, *photographs, "--out", tmp_path / "masks", "--tile", 256)
+    assert f"{len(photographs)} of {len(photographs)} images segmented" in text
+    for path in photographs:
+        with Image.open(path) as photograph, Image.open(tmp_path / f"masks/{path.stem}.png") as mask:
+            assert mask.size == photograph.size and mask.mode == "P"
