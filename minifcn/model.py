@@ -33,7 +33,11 @@ def load(source, device="cpu"):
     """The Model of a checkpoint file, or of a shipped one by name ("harbour-fcn8s"). Raises InputError."""
     read = checkpoint.read(find(source))
     device, _ = choose_device(device)
-    return Model(checkpoint.restore(read).to_device(device), read.meta)
+    net = checkpoint.restore(read).to_device(device)
+    try:
+        return Model(net, read.meta)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"{read.path}: its metadata are damaged ({error})") from error
 
 
 class Model:
@@ -42,7 +46,7 @@ class Model:
     def __init__(self, net, meta):
         self.net, self.meta = net, meta
         self.classes, self.max_side = tuple(meta["classes"]), meta.get("max_side")
-        self.colors = np.array(meta["colors"], np.uint8).reshape(-1, 3)
+        self.colors = np.array(meta["colors"], np.uint8).reshape(len(self.classes), 3)
 
     def predict(self, image, tile=None):
         """The most likely class of every pixel: image uint8 (H,W,3) RGB -> uint8 (H,W), as large as the image.

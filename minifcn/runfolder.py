@@ -14,7 +14,7 @@ from minifcn.errors import InputError
 COLUMNS = ("stage", "epoch", "step", "lr", "loss", "val_loss", "pixel_accuracy", "mean_accuracy", "mean_iu", "fw_iu",
            "seconds")
 # where in a run something is: finished epochs of a stage and steps of the epoch, its loss so far, the best mean IU
-BEGINNING = {"stage": 0, "epoch": 0, "step": 0, "loss_sum": 0.0, "best": -1.0, "seconds": 0.0, "optimizer_steps": 0}
+BEGINNING = {"stage": 0, "epoch": 0, "step": 0, "loss_sum": 0.0, "best": -1.0, "seconds": 0.0}
 
 
 def describe(args, train, state, scores=None):
@@ -26,8 +26,8 @@ def describe(args, train, state, scores=None):
 
 def save_last(args, net, train, optimizer, state):
     """Save all that a run needs to go on to the same bits."""
-    state = {**state, "optimizer_steps": optimizer.steps}
-    checkpoint.save(args.out / "last.safetensors", net, describe(args, train, state), optimizer)
+    meta = {**describe(args, train, state), "optimizer_steps": optimizer.steps}
+    checkpoint.save(args.out / "last.safetensors", net, meta, optimizer)
 
 
 def read_last(args, stages, train):
@@ -37,12 +37,12 @@ def read_last(args, stages, train):
         return None, BEGINNING
     last = checkpoint.read(path)
     state = last.meta.get("state")
-    if not isinstance(state, dict) or state.keys() != BEGINNING.keys() or state["stage"] > len(stages):
+    if "optimizer_steps" not in last.meta or state.keys() != BEGINNING.keys() or state["stage"] >= len(stages):
         raise InputError(f"{path}: not a checkpoint to go on from; last.safetensors of a run is")
     if last.meta["classes"] != list(train.classes) or last.meta["ids"] != len(train):
         raise InputError(f"{path}: was trained on {last.meta['ids']} images of {len(last.meta['classes'])} classes, "
                          f"{train.root} has {len(train)} of {len(train.classes)}: is it still the same data?")
-    if state["stage"] < len(stages) and last.meta["net"] != stages[state["stage"]].net:
+    if last.meta["net"] != stages[state["stage"]].net:
         raise InputError(f"{path}: holds {last.meta['net']}, this run is at {stages[state['stage']].net}")
     return last, state
 

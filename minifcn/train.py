@@ -53,7 +53,7 @@ def main(argv=None):
             optimizer = make_optimizer(args, net, stages[number].lr)
             if last:
                 optimizer.state = {key: to_device(value, device) for key, value in last.optimizer.items()}
-                optimizer.steps = state["optimizer_steps"]
+                optimizer.steps = last.meta["optimizer_steps"]
             last = None
             if not args.resume:  # not before: what is refused up to here leaves the folder free
                 save_arguments(args)

@@ -8,9 +8,9 @@ from PIL import Image
 from minifcn.palette import VOID_COLOR, distinct_colors, voc_colors, write_label_png
 
 VOC = {0: (0, 0, 0), 1: (128, 0, 0), 2: (0, 128, 0), 3: (128, 128, 0), 4: (0, 0, 128), 5: (128, 0, 128),
-       6: (0, 128, 128), 7: (128, 128, 128), 8: (64, 0, 0), 9: (192, 0, 0), 10: (64, 128, 0), 11: (192, 128, 0), 12: (64, 0, 128),
-       13: (192, 0, 128), 14: (64, 128, 128), 15: (192, 128, 128), 16: (0, 64, 0), 17: (128, 64, 0), 18: (0, 192, 0),
-       19: (128, 192, 0), 20: (0, 64, 128), 21: (128, 64, 128), 255: (224, 224, 192)}
+       6: (0, 128, 128), 7: (128, 128, 128), 8: (64, 0, 0), 9: (192, 0, 0), 10: (64, 128, 0), 11: (192, 128, 0),
+       12: (64, 0, 128), 13: (192, 0, 128), 14: (64, 128, 128), 15: (192, 128, 128), 16: (0, 64, 0), 17: (128, 64, 0),
+       18: (0, 192, 0), 19: (128, 192, 0), 20: (0, 64, 128), 21: (128, 64, 128), 255: (224, 224, 192)}
 
 # Linear RGB as dichromats see it: Vienot, Brettel and Mollon 1999 for the two common kinds, another model than the one
 # the colours were chosen by, and Machado, Oliveira and Fernandes 2009 for the rare third, which the former leave out.

@@ -9,6 +9,7 @@ every vest is worn.
 Each scene follows from its number alone. Masks are equal to the bit on every machine, images within rounding.
 """
 import os
+import secrets
 import shutil
 import sys
 from pathlib import Path
@@ -19,12 +20,12 @@ from tqdm import tqdm
 
 from minifcn.datasets.harbour_scene import draw
 from minifcn.errors import InputError
-from minifcn.palette import distinct_colors, write_label_png
+from minifcn.palette import VOID, distinct_colors, write_label_png
 
 VERSION = 1  # of the scenes: a change of any mask makes a new one
 CLASSES = ("background", "boat", "hut", "person", "sheep", "lighthouse", "buoy")
 SPLITS = {"train": range(200), "val": range(200, 260), "hard": range(260, 276)}
-VOID = 255
+JPEG = {"quality": 82, "subsampling": 0}  # colour at full resolution, or red and white bands would bleed
 
 
 def scene(seed, hard=False):
@@ -62,7 +63,8 @@ def make(out):
     out = Path(out)
     if out.exists() and not _is_harbour(out) and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: is there already and is not Harbour; name another folder")
-    new, old = (out.with_name(f".{out.name}-{kind}-{os.getpid()}") for kind in ("new", "old"))
+    name = f".{out.name}-{secrets.token_hex(4)}"
+    new, old = out.with_name(name + "-new"), out.with_name(name + "-old")
     try:
         _write(new)
         if out.exists():
@@ -72,6 +74,8 @@ def make(out):
         if not _is_harbour(out):  # else somebody else made it meanwhile
             raise InputError(f"{out}: cannot write the data set there: {problem.strerror or problem}") from problem
     finally:
+        if old.exists() and not out.exists():
+            old.rename(out)
         for folder in (new, old):
             shutil.rmtree(folder, ignore_errors=True)
     return out
@@ -92,10 +96,10 @@ def root():
 def _cache():
     """$MINIFCN_CACHE, or a folder minifcn where this system keeps what can be made again."""
     if os.environ.get("MINIFCN_CACHE"):
-        return Path(os.environ["MINIFCN_CACHE"])
-    usual = {"darwin": Path.home() / "Library" / "Caches", "win32": Path.home() / "AppData" / "Local"}
+        return Path(os.environ["MINIFCN_CACHE"]).expanduser()
     named = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
-    return Path(named or usual.get(sys.platform, Path.home() / ".cache")) / "minifcn"
+    usual = {"darwin": "~/Library/Caches", "win32": "~/AppData/Local"}.get(sys.platform, "~/.cache")
+    return Path(named or usual).expanduser() / "minifcn"
 
 
 def _is_harbour(folder):
@@ -114,7 +118,7 @@ def _write(folder):
     colors = distinct_colors(len(CLASSES))
     for seed, hard in tqdm(todo, desc="Harbour", unit="scene", disable=None):  # None: no bar where no terminal
         image, labels = scene(seed, hard)
-        Image.fromarray(image).save(images / f"harbour_{seed:03d}.jpg", quality=88, subsampling=0)
+        Image.fromarray(image).save(images / f"harbour_{seed:03d}.jpg", **JPEG)
         write_label_png(masks / f"harbour_{seed:03d}.png", labels, colors)
     counts = ", ".join(f"{len(seeds)} {name}" for name, seeds in SPLITS.items())
     (folder / "README.md").write_text(README.format(total=len(todo), counts=counts), newline="\n")

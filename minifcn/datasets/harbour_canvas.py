@@ -1,4 +1,4 @@
-"""A small painter for Harbour's scenes: dice, shapes, textures.
+"""A small painter for Harbour's scenes: dice, a canvas, shapes.
 
 What decides a label is whole-number arithmetic from first to last, so that masks are equal to the bit on every machine:
 positions are ticks (32 to a pixel), a shape's cover is how many of a pixel's 4 x 4 samples lie inside it, and random
@@ -78,7 +78,8 @@ class Canvas:
 
     def polygon(self, points, paint, label=None, alpha=1.0, clip=None):
         """Paint a polygon, even-odd. label None leaves the labels as they are: shadows, reflections, decoration."""
-        box, samples = _sample_box(*np.array(points).min(0).tolist(), *np.array(points).max(0).tolist())
+        xs, ys = zip(*points, strict=True)
+        box, samples = _sample_box(min(xs), min(ys), max(xs), max(ys))
         if box is None:
             return
         x, y = samples
@@ -167,8 +168,6 @@ class Spot:
         return Frame(self.canvas, self.x, self.y, size * self.unit, self.dice.chance(50))
 
 
-# Textures: each returns a paint, a function from a box of pixels to colours. A look-alike is made by the same call.
-
 def noise(dice, cell):
     """(H,W) smooth noise in -1..1: random values every `cell` pixels, interpolated."""
     grid = dice.field(HEIGHT // cell + 2, WIDTH // cell + 2)
@@ -178,70 +177,6 @@ def noise(dice, cell):
         shape = (-1, 1) if axis == 0 else (1, -1)
         grid = grid.take(at, axis) * (1 - t.reshape(shape)) + grid.take(at + 1, axis) * t.reshape(shape)
     return grid
-
-
-def pixels(rows, columns):
-    """Pixel centres of a box: y (h,1) and x (1,w)."""
-    y, x = np.arange(rows.start, rows.stop), np.arange(columns.start, columns.stop)
-    return y[:, None].astype(np.float32) + 0.5, x[None].astype(np.float32) + 0.5
-
-
-def planks(base, pitch, top=0.0, upright=False):
-    """Boards `pitch` pixels wide, each of its own tone, with dark grooves and grain."""
-    def paint(canvas, rows, columns):
-        y, x = pixels(rows, columns)
-        across, along = (x, y) if upright else (y, x)
-        board, place = np.divmod((across - top) / pitch, 1)
-        tone = 10 * np.sin(board * 12.9)
-        groove = -58 * np.clip(1.25 - np.minimum(place, 1 - place) * pitch / 0.8, 0, 1)
-        grain = canvas.fine[(across * 5).astype(int) % HEIGHT, (along * 0.6).astype(int)]
-        return np.array(base, np.float32) + (tone + groove + 9 * grain + 5 * canvas.soft[rows, columns])[..., None]
-    return paint
-
-
-def fluff(base):
-    """Wool and cloud: lit from above, billowing."""
-    def paint(canvas, rows, columns):
-        y, _ = pixels(rows, columns)
-        down = (y - rows.start) / (rows.stop - rows.start)
-        tone = 8 - 26 * down**2 + 9 * canvas.fine[rows, columns] + 6 * canvas.soft[rows, columns]
-        return np.array(base, np.float32) + tone[..., None] * np.array((1, 1, 0.8), np.float32)
-    return paint
-
-
-RED, WHITE = (204, 58, 50), (240, 236, 226)
-
-
-def red_white(pitch, start=0.0, upright=False, cylinder=None):
-    """Bands of red and white, `pitch` pixels each; cylinder: (middle, radius) in pixels of the thing to look round."""
-    def paint(canvas, rows, columns):
-        y, x = pixels(rows, columns)
-        place = ((x if upright else y) - start) / pitch % 2
-        white = np.clip((np.minimum(place, 2 - place) - 0.5) * 2 * pitch, -0.5, 0.5) + 0.5
-        colour = np.array(RED) + white[..., None] * (np.array(WHITE, np.float32) - RED)
-        if cylinder:
-            across = (x - cylinder[0]) / cylinder[1]
-            colour = colour * (1.02 - 0.26 * np.clip(across + 0.25, -1, 1) ** 2 * np.sign(across))[..., None]
-        return colour + 5 * canvas.fine[rows, columns, None]
-    return paint
-
-
-def cloth(base):
-    """A flat dyed thing: vest, kite, crate, sail."""
-    def paint(canvas, rows, columns):
-        y, _ = pixels(rows, columns)
-        down = (y - rows.start) / (rows.stop - rows.start)
-        return np.array(base, np.float32) + (8 - 18 * down + 5 * canvas.fine[rows, columns])[..., None]
-    return paint
-
-
-def blend(top, bottom, first, last):
-    """From colour `top` at row `first` to colour `bottom` at row `last`."""
-    def paint(canvas, rows, columns):
-        y, x = pixels(rows, columns)
-        t = np.clip((y - first) / (last - first), 0, 1) + 0 * x
-        return np.array(top, np.float32) * (1 - t[..., None]) + np.array(bottom, np.float32) * t[..., None]
-    return paint
 
 
 def fluffy(canvas, dice, x, y, rx, ry, paint, label):

@@ -3,7 +3,8 @@
 Planks that are no boat and no hut, red and white that is no lighthouse and no buoy, orange that is nobody's vest, fluff
 that is no sheep (clouds: harbour_place.py). What is thinner than two pixels leaves the labels behind it as they are.
 """
-from minifcn.datasets.harbour_canvas import INK, TICKS, WHITE, cloth, fluff, fluffy, planks, quad, red_white
+from minifcn.datasets.harbour_canvas import INK, TICKS, fluffy, quad
+from minifcn.datasets.harbour_textures import WHITE, cloth, fluff, planks, red_white
 from minifcn.datasets.harbour_things import CREAM, ORANGE, WOOD
 
 BACKGROUND = 0

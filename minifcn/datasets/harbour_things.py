@@ -2,25 +2,13 @@
 
 Every function paints one thing at a `spot`. `spot.dice` decide shapes, so labels; `canvas.dice` decide colours only.
 """
-from minifcn.datasets.harbour_canvas import (
-    COMPASS,
-    INK,
-    TICKS,
-    Frame,
-    Spot,
-    cloth,
-    fluff,
-    fluffy,
-    planks,
-    quad,
-    red_white,
-    smooth,
-)
+from minifcn.datasets.harbour_canvas import COMPASS, INK, TICKS, Frame, Spot, fluffy, quad, smooth
+from minifcn.datasets.harbour_textures import cloth, fluff, planks, red_white
 
 BOAT, HUT, PERSON, SHEEP, LIGHTHOUSE, BUOY = range(1, 7)
 
 WOOD = ((172, 86, 66), (198, 164, 112), (98, 122, 144), (150, 110, 80), (212, 206, 190), (112, 136, 112))
-SAIL = ((240, 234, 218), (222, 204, 168), (184, 92, 70), (150, 174, 186), (206, 128, 72))
+SAIL = ((240, 234, 218), (222, 204, 168), (184, 92, 70), (150, 174, 186), (158, 66, 54))
 ORANGE = ((244, 124, 32), (238, 102, 36), (250, 146, 44), (230, 116, 50))
 VEST = ORANGE * 5 + ((222, 70, 48), (238, 186, 54), (64, 126, 168))  # mostly, not only
 DOOR = ORANGE + ((70, 52, 46), (60, 98, 108), (150, 60, 52), (226, 216, 194))
@@ -47,6 +35,8 @@ def person(spot, height=0):
     frame.ellipse(0, 84, 7, 8, skin, PERSON)
     vest(frame, 0, 58, cloth(colour(VEST)), PERSON)
     frame.ellipse(0, 90, 12, 12, skin, PERSON)
+    for u in (-4, 5):
+        frame.ellipse(u, 89, 2, 2, INK, alpha=0.7)
     _headwear(frame, spot.dice.between(1, 3), colour)
 
 
@@ -77,7 +67,7 @@ def vest(frame, u, v, paint, label, turned=COMPASS[0]):
     patch([(-1, 20), (1, 20), (1, -22), (-1, -22)], INK, alpha=0.35)
 
 
-def boat(spot, hard):
+def boat(spot, hard=False):
     """Far side, mast and sails, crew, near side: so people stand in the boat. hard: vests lie in it instead."""
     dice, colour, sea = spot.dice, spot.canvas.colour, spot.sea
     length = dice.between(42, 60)
