@@ -53,7 +53,8 @@ def test_every_image_comes_once_an_epoch(count, size, steps):
 
 def test_what_an_epoch_leaves_out_comes_in_another():
     some = batches(Marked(7), 3, Vary())
-    assert {int(image[0, 0]) for epoch in range(6) for _, labels in some.epoch(epoch) for image in labels} == set(range(7))
+    seen = {int(image[0, 0]) for epoch in range(6) for _, labels in some.epoch(epoch) for image in labels}
+    assert seen == set(range(7))
 
 
 def test_an_epoch_comes_again_the_same_and_others_do_not(data):

@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from minifcn import backend, checkpoint, cli
+from minifcn.model import Model
+from minifcn.nets import build
 from minifcn.palette import write_label_png
 
 CLASSES = ("ground", "disc", "bar")
@@ -95,3 +97,14 @@ def assert_same_bits(mine, other):
     assert mine.keys() == other.keys()
     for name, value in mine.items():
         assert value.dtype == other[name].dtype and value.tobytes() == other[name].tobytes(), name
+
+
+def random_model(name="fcn8s", seed=0, max_side=None, classes=CLASSES):
+    """A Model whose weights and biases are all random: none of its layers gives 0."""
+    rng = np.random.default_rng(seed)
+    net = build(name, "mini", len(classes))
+    for key, value in net.params.items():
+        if not net.fixed(key):
+            value[...] = rng.standard_normal(value.shape) * (2 / np.prod(value.shape[1:])) ** 0.5
+    return Model(net, {"classes": list(classes), "colors": COLORS[:len(classes)].tolist(), "max_side": max_side,
+                       "net": name})

@@ -4,9 +4,10 @@ Each function returns a paint: (canvas, rows, columns of a box) -> colours (h,w,
 """
 import numpy as np
 
-from minifcn.datasets.harbour_canvas import HEIGHT, WIDTH
+from minifcn.datasets.harbour_canvas import HEIGHT
 
 RED, WHITE = (204, 58, 50), (240, 236, 226)
+
 
 def pixels(rows, columns):
     """Pixel centres of a box: y (h,1) and x (1,w)."""
@@ -52,7 +53,7 @@ def red_white(pitch, start=0.0, upright=False, cylinder=None):
 
 
 def cloth(base):
-    """A flat dyed thing: vest, kite, crate, sail."""
+    """A flat dyed thing: vest, kite, crate, door."""
     def paint(canvas, rows, columns):
         y, _ = pixels(rows, columns)
         down = (y - rows.start) / (rows.stop - rows.start)

@@ -4,7 +4,7 @@ N images, C channels in, F channels out, H x W pixels in, U x V pixels out, K ke
 """
 import numpy as np
 
-from minifcn.backend import array_module
+from minifcn.backend import array_module, run_strips
 from minifcn.ops.im2col import col2im, im2col
 
 
@@ -110,7 +110,11 @@ def resize_bilinear(x, height, width):
     xp = array_module(x)
     rows, columns = (xp.asarray(_between(small, large), dtype=x.dtype)
                      for small, large in ((x.shape[2], height), (x.shape[3], width)))
-    return rows @ (x @ columns.T)
+    n, c = x.shape[:2]
+    planes, y = x.reshape(n * c, *x.shape[2:]), xp.empty((n, c, height, width), x.dtype)
+    out = y.reshape(n * c, height, width)
+    run_strips(lambda i: xp.matmul(rows @ planes[i], columns.T, out=out[i]), range(n * c), xp)
+    return y
 
 
 def _between(size, out):
