@@ -84,6 +84,18 @@ def one_class_warning(matrix, classes):
             "says the same everywhere; train longer, or try --balance median or another --lr")
 
 
+def json_text(scores):
+    """Scores as JSON text; a NaN, which JSON does not know, becomes null."""
+    def known(value):
+        if isinstance(value, dict):
+            return {name: known(part) for name, part in value.items()}
+        if isinstance(value, list):
+            return [known(part) for part in value]
+        return None if value != value else value
+
+    return json.dumps(known(scores), indent=1) + "\n"
+
+
 def parser():
     p = cli.Parser(
         "python -m minifcn.evaluate",
@@ -130,7 +142,7 @@ def main(argv=None):
         from minifcn import plot
 
         scores = {**matrix.scores(), "iu": dict(zip(dataset.classes, matrix.iu.tolist(), strict=True))}
-        (args.out / "scores.json").write_text(json.dumps(scores, indent=1) + "\n")
+        (args.out / "scores.json").write_text(json_text(scores))
         plot.confusion(matrix.counts, dataset.classes, args.out / "confusion.png")
         draw_worst(model, dataset, iu, args.out / "worst.png")
         print(f"\nscores.json, confusion.png and worst.png are in {args.out}")

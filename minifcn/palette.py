@@ -2,7 +2,8 @@
 import numpy as np
 from PIL import Image
 
-VOID = 255
+from minifcn.metrics import IGNORE
+
 VOID_COLOR = (224, 224, 192)
 
 # Okabe and Ito's eight, made to be told apart with any colour vision; the dark one first, for background
@@ -64,7 +65,7 @@ def write_label_png(path, labels, colors):
     """labels (H,W) uint8 as a palette PNG: the file holds the indices, and shows as colors (C,3); 255 as VOID_COLOR."""
     palette = np.zeros((256, 3), np.uint8)
     palette[:len(colors)] = colors
-    palette[VOID] = VOID_COLOR
+    palette[IGNORE] = VOID_COLOR
     image = Image.fromarray(np.asarray(labels, np.uint8))
     image.putpalette(palette.tobytes())
     image.save(path, "PNG", optimize=True)

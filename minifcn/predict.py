@@ -41,7 +41,7 @@ def main(argv=None):
         set_threads(args.threads)
     device, why = choose_device(args.device)
     model = load(args.checkpoint, device)
-    files = found(args.images)
+    files = found(args.images, args.out)
     cli.output_folder(args.out)
     print(f"{model.meta['net']}, {len(model.classes)} classes, {why}")
     bad = 0
@@ -68,11 +68,14 @@ def main(argv=None):
     return 2 if bad else 0
 
 
-def found(paths):
-    """The image files among paths and in the folders among them; an InputError where two would write the same file."""
+def found(paths, out):
+    """The image files among paths and in the folders among them.
+
+    An InputError where two would write the same file in the folder `out`, or one over an image.
+    """
     from PIL import Image
 
-    suffixes = set(Image.registered_extensions())
+    suffixes = {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
     files = []
     for path in paths:
         if path.is_dir():
@@ -89,6 +92,11 @@ def found(paths):
         if other := by_name.get(file.stem):
             raise InputError(f"{other} and {file} would both become {file.stem}.png: predict them into two folders")
         by_name[file.stem] = file
+    images = {file.resolve() for file in files}
+    for file in files:
+        for made in (out / f"{file.stem}.png", out / f"{file.stem}-overlay.jpg"):
+            if made.resolve() in images:
+                raise InputError(f"{made}: the labels of {file} would be written over this image; choose another --out")
     return files
 
 

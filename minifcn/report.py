@@ -7,7 +7,7 @@ import numpy as np
 from minifcn import checkpoint, plot
 from minifcn.datasets import VOCSegmentation
 from minifcn.datasets.voc import split_names
-from minifcn.evaluate import class_table, evaluate, one_class_warning, table
+from minifcn.evaluate import class_table, evaluate, json_text, one_class_warning, table
 from minifcn.metrics import ConfusionMatrix
 from minifcn.model import load
 
@@ -46,7 +46,7 @@ def finish(out, names, val, device):
         text += "\n\n" + warning
     results = {"table": text, "scores": {name: {**matrix.scores(), "iu": matrix.iu.tolist()}
                                          for name, matrix in matrices.items()}}
-    checkpoint.write(out / "results.json", (json.dumps(results, indent=1) + "\n").encode())
+    checkpoint.write(out / "results.json", json_text(results).encode())
     return text
 
 

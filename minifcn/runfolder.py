@@ -18,10 +18,12 @@ BEGINNING = {"stage": 0, "epoch": 0, "step": 0, "loss_sum": 0.0, "best": -1.0, "
 
 
 def describe(args, train, state, scores=None):
-    """The metadata of a checkpoint, beside what the net itself knows."""
+    """The metadata of a checkpoint, beside what the net itself knows; `step` counts the stage's, as in log.csv."""
+    steps = len(train) // min(args.batch, len(train))
     return {"classes": list(train.classes), "colors": train.colors.tolist(), "max_side": args.max_side,
             "options": {"dropout": args.dropout}, "data": train.root.name, "split": train.split, "ids": len(train),
-            "seed": args.seed, "state": state, "epoch": state["epoch"], "step": state["step"], "scores": scores}
+            "seed": args.seed, "state": state, "epoch": state["epoch"],
+            "step": state["epoch"] * steps + state["step"], "scores": scores}
 
 
 def save_last(args, net, train, optimizer, state):

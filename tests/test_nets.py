@@ -5,6 +5,7 @@ from tiny_nets import NAMES, PADS, image, labels_for, randomise, tiny_net
 
 from minifcn.gradcheck import assert_gradient
 from minifcn.nets import build
+from minifcn.nets.fcn import FCN, Head
 from minifcn.ops import conv2d, conv_transpose2d, crop, softmax_cross_entropy, softmax_cross_entropy_backward
 
 # --- sizes -------------------------------------------------------------------------------------------------------
@@ -29,6 +30,17 @@ def test_the_papers_padding_of_100_could_be_81_73_or_69_and_no_less(rng, name):
     assert tiny_net(name, rng, pad=least).forward(x).shape == (1, 2, 67, 64)
     with pytest.raises(ValueError, match="lies outside"):
         tiny_net(name, rng, pad=least - 1).forward(x)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_padding_an_upsampling_layer_by_p_is_cropping_what_it_makes_by_p(rng, name):
+    """One body, one head that pads and one that crops: there it is the upsampled map that begins before the skip."""
+    net, x = tiny_net(name, rng, classes=3), image(rng)
+    scores = net.forward(x)
+    net.body.fits = False
+    cropping = FCN(name, net.body, Head(net.body, net.head.skips, 3, dtype=np.float64), 3)
+    cropping.load(net.params)
+    np.testing.assert_allclose(cropping.forward(x), scores, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(2, 1, 8, 8), (3, 8, 8), (1, 3, 0, 8), (0, 3, 8, 8)], ids=str)
@@ -174,10 +186,14 @@ def test_scores_of_mini_are_its_fused_maps_upsampled(rng, name):
     np.testing.assert_array_equal(net.forward(x), up(last, fused, factor, x))
 
 
-def test_load_refuses_another_number_of_classes_and_changes_nothing(rng):
-    net, other = tiny_net("fcn8s", rng, classes=3), tiny_net("fcn8s", rng, classes=4)
+@pytest.mark.parametrize("options, message", [
+    ({"classes": 4}, r"score_fr.w has shape \(3, 2, 1, 1\) here and \(4, 2, 1, 1\) there"),
+    ({"classes": 3, "width": 5}, r"conv1_1.w has shape \(2, 3, 3, 3\) here and \(5, 3, 3, 3\) there"),
+], ids=["classes", "body"])
+def test_load_refuses_other_shapes_and_changes_nothing(rng, options, message):
+    net, other = tiny_net("fcn8s", rng, classes=3), tiny_net("fcn8s", rng, **options)
     before = {name: w.copy() for name, w in net.params.items()}
-    with pytest.raises(ValueError, match="score_fr.w has shape .*3.* here and .*4.* there"):
+    with pytest.raises(ValueError, match=message):
         net.load(other.params)
     for name, w in net.params.items():
         np.testing.assert_array_equal(w, before[name])

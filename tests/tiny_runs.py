@@ -12,7 +12,7 @@ from PIL import Image
 from minifcn import backend, checkpoint, cli
 from minifcn.model import Model
 from minifcn.nets import build
-from minifcn.palette import write_label_png
+from minifcn.palette import voc_colors, write_label_png
 
 CLASSES = ("ground", "disc", "bar")
 COLORS = np.array([[20, 60, 20], [240, 200, 40], [60, 90, 250]], np.uint8)  # a class is its colour: easily learned
@@ -106,5 +106,5 @@ def random_model(name="fcn8s", seed=0, max_side=None, classes=CLASSES):
     for key, value in net.params.items():
         if not net.fixed(key):
             value[...] = rng.standard_normal(value.shape) * (2 / np.prod(value.shape[1:])) ** 0.5
-    return Model(net, {"classes": list(classes), "colors": COLORS[:len(classes)].tolist(), "max_side": max_side,
+    return Model(net, {"classes": list(classes), "colors": voc_colors(len(classes)).tolist(), "max_side": max_side,
                        "net": name})

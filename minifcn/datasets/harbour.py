@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 from minifcn.datasets.harbour_scene import draw
 from minifcn.errors import InputError
-from minifcn.palette import VOID, distinct_colors, write_label_png
+from minifcn.metrics import IGNORE
+from minifcn.palette import distinct_colors, write_label_png
 
 VERSION = 1  # of the scenes: a change of any mask makes a new one
 CLASSES = ("background", "boat", "hut", "person", "sheep", "lighthouse", "buoy")
@@ -29,20 +30,20 @@ JPEG = {"quality": 82, "subsampling": 0}  # colour at full resolution, or red an
 
 
 def scene(seed, hard=False):
-    """Scene number `seed` -> image (128,160,3) uint8 RGB, labels (128,160) uint8 with VOID along every border."""
+    """Scene number `seed` -> image (128,160,3) uint8 RGB, labels (128,160) uint8 with 255, void, along every border."""
     image, labels = draw(seed, hard)
     return image, outline(labels)
 
 
 def outline(labels):
-    """The pixels on both sides of every border between classes become VOID: a border is two pixels wide."""
+    """The pixels on both sides of every border between classes become void: a border is two pixels wide."""
     border = np.zeros(labels.shape, bool)
     for axis in (0, 1):
         there, here = np.moveaxis(labels, axis, 0), np.moveaxis(border, axis, 0)  # views: here writes border
         differ = there[1:] != there[:-1]
         here[1:] |= differ
         here[:-1] |= differ
-    return np.where(border, np.uint8(VOID), labels)
+    return np.where(border, np.uint8(IGNORE), labels)
 
 
 README = """# Harbour

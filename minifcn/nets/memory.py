@@ -8,8 +8,10 @@ def step_bytes(net, n, height, width, slots=2):
     """About how many bytes a training step on n images holds at its peak.
 
     What is kept for the backward pass: the input, and what every ReLU, pooling and dropout gives (a convolution's own
-    output is let go once its ReLU has it). On top the two largest maps and their gradients, the full-size scores four
-    times (scores, probabilities, gradient, one temporary), and weights, gradients and `slots` of the optimiser.
+    output is let go once its ReLU has it). What the loss keeps: scores, probabilities and their gradient in full size,
+    and as much as three maps for the labels. On top of both the gradients before and after the largest map (of a frozen
+    body: the largest map twice on the way forward, before there is a loss), or while the loss is computed one more map
+    of scores. Weights, gradients and `slots` of the optimiser are always there; buffers of some MB are not counted.
     """
     item = next(iter(net.params.values())).itemsize
     kept = largest = n * 3 * height * width
@@ -24,7 +26,9 @@ def step_bytes(net, n, height, width, slots=2):
         largest = max(largest, size)
         if isinstance(layer, ReLU | MaxPool2d) or isinstance(layer, Dropout) and layer.p:
             kept += 0 if net.frozen else size
-    scores = 4 * n * net.classes * height * width
+    scores = n * net.classes * height * width
+    loss = 3 * (scores + n * height * width)
     learned = sum(net.params[name].size for name in net.learned)
     weights = sum(value.size for value in net.params.values())
-    return item * (max(kept + 2 * largest, kept + scores) + weights + (1 + slots) * learned)
+    peak = kept + max(2 * largest + (0 if net.frozen else loss), loss + scores)
+    return item * (peak + weights + (1 + slots) * learned)
