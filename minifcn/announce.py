@@ -6,7 +6,7 @@ from math import log
 import numpy as np
 
 import minifcn
-from minifcn import checkpoint, report
+from minifcn import checkpoint, cli
 from minifcn.backend import threads
 from minifcn.batches import SCALE
 from minifcn.datasets import VOCSegmentation, harbour
@@ -35,7 +35,7 @@ def open_data(args):
     train, val = VOCSegmentation(root, "train"), VOCSegmentation(root, "val")
     if args.subset:
         train = train.subset(args.subset, args.seed)
-    with report.progress_bar(len(train) + len(val), "checking", "images") as bar:
+    with cli.progress_bar(len(train) + len(val), "checking", "images") as bar:
         for part in (train, val):
             part.check(bar.update)
     (train_counts, sizes), (val_counts, _) = counted(train), counted(val)

@@ -1,7 +1,7 @@
 """Checkpoints: safetensors files that hold all that a run needs to go on, and cannot be half written.
 
 Tensors are the net's parameters by name and, in the checkpoint a run goes on from, the optimiser's state as
-"optimizer.<what>.<parameter>". Fixed upsampling kernels are left out: they are bilinear by definition. The
+"optimizer.<what>.<parameter>". Fixed upsampling kernels are left out while they are bilinear. The
 metadata are JSON texts by name: net, body, options, classes, colors, preprocess, max_side, data, split, state, scores.
 """
 import json
@@ -14,6 +14,7 @@ import numpy as np
 import minifcn
 from minifcn.backend import to_numpy
 from minifcn.errors import InputError
+from minifcn.ops import bilinear_kernel
 from minifcn.preprocess import Preprocessing
 
 OPTIMIZER = "optimizer."
@@ -34,12 +35,18 @@ def save(path, net, meta, optimizer=None):
     """Write the net, its metadata (JSON values) and an optimiser's state; the file is there whole or not at all."""
     from safetensors.numpy import save as to_bytes
 
-    learned = {name: net.params[name] for name in net.params if not net.fixed(name)}
+    stored = {name: to_numpy(value) for name, value in net.params.items()}
+    stored = {name: value for name, value in stored.items() if not (net.fixed(name) and _bilinear(value))}
     state = {} if optimizer is None else {OPTIMIZER + key: value for key, value in optimizer.state.items()}
-    tensors = {name: np.ascontiguousarray(to_numpy(value)) for name, value in {**learned, **state}.items()}
+    tensors = {name: np.ascontiguousarray(to_numpy(value)) for name, value in {**stored, **state}.items()}
     meta = {"minifcn": minifcn.__version__, "net": net.name, "body": net.body.name,
             "preprocess": net.preprocess.to_dict(), **meta}
     write(path, to_bytes(tensors, {key: json.dumps(value) for key, value in meta.items()}))
+
+
+def _bilinear(w):
+    """Whether a kernel that is not trained is still the one that it started as."""
+    return np.array_equal(w, bilinear_kernel(w.shape[0], w.shape[2], w.dtype))
 
 
 def write(path, data):

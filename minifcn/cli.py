@@ -61,3 +61,10 @@ def output_folder(path):
     except OSError as error:
         raise InputError(f"{path}: cannot be written to ({error.strerror})") from error
     return path
+
+
+def progress_bar(total, what, unit, **options):
+    """A tqdm bar on stderr, shown on terminals only, gone when done."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=what, unit=f" {unit}", disable=None, leave=False, dynamic_ncols=True, **options)

@@ -11,7 +11,6 @@ from minifcn.images import read_image
 from minifcn.model import load
 from minifcn.overlay import overlay_with_legend
 from minifcn.palette import write_label_png
-from minifcn.report import progress_bar
 
 
 def parser():
@@ -45,7 +44,7 @@ def main(argv=None):
     cli.output_folder(args.out)
     print(f"{model.meta['net']}, {len(model.classes)} classes, {why}")
     bad = 0
-    with progress_bar(len(files), "predicting", "images") as bar:
+    with cli.progress_bar(len(files), "predicting", "images") as bar:
         for path in files:
             try:
                 image = read_image(path)

@@ -2,24 +2,15 @@
 import json
 import sys
 
-import numpy as np
-
 from minifcn import checkpoint, plot
+from minifcn.cli import progress_bar
 from minifcn.datasets import VOCSegmentation
 from minifcn.datasets.voc import split_names
-from minifcn.evaluate import class_table, evaluate, json_text, one_class_warning, table
+from minifcn.evaluate import class_table, draw_worst, evaluate, json_text, one_class_warning, table
 from minifcn.metrics import ConfusionMatrix
 from minifcn.model import load
 
 TITLES = {"fcn32s": "FCN-32s", "fcn16s": "FCN-16s", "fcn8s": "FCN-8s"}
-WORST = 12
-
-
-def progress_bar(total, what, unit, **options):
-    """A tqdm bar on stderr, shown on terminals only, gone when done."""
-    from tqdm import tqdm
-
-    return tqdm(total=total, desc=what, unit=f" {unit}", disable=None, leave=False, dynamic_ncols=True, **options)
 
 
 def finish(out, names, val, device):
@@ -59,18 +50,6 @@ def read_results(out):
     except ValueError:  # cannot be by our writing: draw it again
         print(f"{out / 'results.json'}: damaged, made anew", file=sys.stderr)
         return None
-
-
-def draw_worst(model, dataset, iu, path):
-    """The WORST images of a data set by their own mean IU, {index: IU}, with errors lit."""
-    order = sorted((i for i, value in iu.items() if np.isfinite(value)), key=lambda i: iu[i])[:WORST]
-    rows = []
-    for i in order:
-        image, truth = dataset[i]
-        rows.append({"id": dataset.ids[i], "image": image, "truth": truth, "prediction": model.predict(image),
-                     "iu": iu[i]})
-    if rows:
-        plot.worst(rows, dataset.classes, dataset.colors, path)
 
 
 def _iu(predicted, truth, classes):

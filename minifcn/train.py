@@ -36,7 +36,7 @@ def main(argv=None):
     announce(args, stages, data, why)
     log = read_log(args, stages, state)
     total = sum(stage.epochs for stage in stages) * len(data.train)
-    bar = report.progress_bar(total, "training", "images", smoothing=0.05)
+    bar = cli.progress_bar(total, "training", "images", smoothing=0.05)
     with Stop() as stop, bar, single_threaded_blas(), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # what overflows ends in a loss that is told in words
         for number in range(state["stage"], len(stages)):

@@ -160,6 +160,17 @@ def test_a_crop_larger_than_the_image_takes_all_of_it():
     np.testing.assert_array_equal(Vary(crop=1000)(image, labels, np.random.default_rng(0))[1], labels)
 
 
+def test_images_of_a_batch_vary_each_in_its_own_way():
+    ramp = np.arange(100, dtype=np.uint8).reshape(10, 10)
+
+    class Same(Marked):
+        def __getitem__(self, i):
+            return np.zeros((10, 10, 3), np.uint8), ramp
+
+    _, labels = next(batches(Same(8), 8, Vary(mirror=True, crop=4)).epoch(0))
+    assert len({image.tobytes() for image in labels}) > 5
+
+
 def test_options_do_not_interact(data):
     """With crops on or off the same images are mirrored."""
     def mirrored(vary):

@@ -184,9 +184,9 @@ def test_an_edge_in_the_image_is_an_edge_in_the_scores_at_the_same_place(rng, na
         if w.ndim == 4:
             w[0, 0, w.shape[2] // 2, w.shape[3] // 2] = 1
     edge = 160 - (pad - 1) % 32  # the maps begin P - 1 pixels before the image: the first kernel takes one off
-    x = np.ones((2, 3, 37, 321))
+    x = np.ones((2, 3, 181, 321))  # wide and high: a skip cropped wrongly by 80 pixels must still show the edge
     x[0, ..., :edge] = 0
-    scores, ones = turned(axis, net.forward(turned(axis, x)))[:, 0, 18]
+    scores, ones = turned(axis, net.forward(turned(axis, x)))[:, 0, 130]
     left, right = scores[edge - 64:edge][::-1], scores[edge:edge + 64]
     assert right[0] > left[0] and ones[edge] > 0.5
     np.testing.assert_allclose(left + right, ones[edge], rtol=1e-12)

@@ -137,6 +137,18 @@ def test_killed_by_the_system(data, unbroken, tmp_path, wait):
     assert_same_run(out, unbroken)
 
 
+@pytest.mark.parametrize("call, net, before", [(5, "fcn16s", "fcn32s"), (7, "fcn8s", "fcn16s")])
+def test_a_stage_starts_as_what_the_one_before_has_learned(data, tmp_path, monkeypatch, call, net, before):
+    """Seen in the state saved before its first step: what is new is zero."""
+    out = tmp_path / "run"
+    killed(monkeypatch, train, "gradients", call, "--data", data, *OPTIONS, "--out", out)
+    last, learned = checkpoint.read(out / "last.safetensors"), weights(out / f"{before}.safetensors")
+    assert last.meta["net"] == net and not last.optimizer
+    new = {name: last.params.pop(name) for name in set(last.params) - set(learned)}
+    assert_same_bits(last.params, learned)
+    assert len(new) == 2 and not any(value.any() for value in new.values())
+
+
 # ---- stopped
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")

@@ -19,6 +19,7 @@ from minifcn import announce, arguments, backend, checkpoint, evaluate, plot, pr
 from minifcn.datasets import VOCSegmentation
 from minifcn.metrics import ConfusionMatrix
 from minifcn.nets import build
+from minifcn.nets.fcn import FCN
 from minifcn.nets.memory import step_bytes
 from minifcn.optim import SGD, Adam
 from minifcn.runfolder import COLUMNS
@@ -157,6 +158,37 @@ def test_the_same_seed_gives_the_same_bits_on_any_number_of_threads(data, tmp_pa
     assert_same_bits(bits[0], bits[1])
     assert_same_bits(bits[0], bits[2])
     assert any((bits[0][name] != bits[3][name]).any() for name in bits[0])
+
+
+def test_the_log_holds_the_mean_loss_of_an_epoch_and_the_rate_of_its_last_step(data, tmp_path, quick, monkeypatch):
+    losses, real = [], train.gradients
+    monkeypatch.setattr(train, "gradients", lambda *args: losses.append(real(*args)) or losses[-1])
+    done(train, "--data", data, "--net", "fcn32s", "--epochs", 5, "--batch", 1, "--lr", 0.01, "--out", tmp_path / "run")
+    log = rows(tmp_path / "run")
+    assert len(losses) == 20
+    for k, row in enumerate(log):
+        assert float(row["loss"]) == pytest.approx(np.mean(losses[4 * k:4 * k + 4]), rel=1e-5)
+        assert float(row["lr"]) == pytest.approx(0.005 * (1 + math.cos(math.pi * (4 * k + 3) / 20)), rel=1e-5)
+
+
+def test_dropout_draws_anew_in_every_step_of_every_stage(data, tmp_path, quick, monkeypatch):
+    keys, real = [], FCN.reseed
+    monkeypatch.setattr(FCN, "reseed", lambda net, *key: keys.append(key) or real(net, *key))
+    done(train, "--data", data, "--epochs", 4, "--batch", 2, "--seed", 7, "--dropout", 0.5, "--out", tmp_path / "run")
+    assert keys == [(7, stage, step) for stage, steps in enumerate((4, 2, 2)) for step in range(steps)]
+
+
+def test_the_best_is_the_best_and_not_the_latest(data, tmp_path, quick, monkeypatch):
+    matrices = []
+    for hits in (1, 5, 5, 3):
+        matrices.append(ConfusionMatrix(3))
+        matrices[-1].counts[:2, :2] = [[hits, 1], [2, 3]]
+    coming = iter(matrices)
+    monkeypatch.setattr(train, "evaluate", lambda *args: (next(coming), 0.5))
+    done(train, "--data", data, "--net", "fcn8s", "--epochs", 4, "--out", tmp_path / "run")
+    meta = checkpoint.read(tmp_path / "run/best.safetensors").meta
+    assert meta["epoch"] == 2 and meta["scores"] == matrices[1].scores()
+    assert checkpoint.read(tmp_path / "run/fcn8s.safetensors").meta["epoch"] == 4
 
 
 # ---- what it learns

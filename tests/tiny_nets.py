@@ -2,8 +2,8 @@
 import numpy as np
 
 from minifcn.layers import Conv2d, Dropout, MaxPool2d, ReLU
+from minifcn.nets.body import Body
 from minifcn.nets.fcn import FCN, SKIPS, Head
-from minifcn.nets.mini import Body
 from minifcn.preprocess import Preprocessing
 
 NAMES = ("fcn32s", "fcn16s", "fcn8s")

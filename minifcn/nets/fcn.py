@@ -123,7 +123,7 @@ class FCN:
         return [f"{name}.{key}" for name, layer in self.layers.items() if layer.learn for key in layer.params]
 
     def fixed(self, name):
-        """Whether a parameter is a bilinear kernel that is not trained: known without being stored."""
+        """Whether a parameter is the kernel of an upsampling layer that is not trained."""
         layer = self.layers[name.rpartition(".")[0]]
         return isinstance(layer, ConvTranspose2d) and not layer.learn
 

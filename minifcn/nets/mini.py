@@ -3,22 +3,11 @@
 Five poolings (step 32), 3x3 convolutions padded by 1, so that every map covers the whole image and no more; 0.9 million
 weights. Poolings round up, so that any image of 1x1 and more goes through.
 """
-from minifcn.layers import Conv2d, Dropout, MaxPool2d, ReLU, Sequential
+from minifcn.layers import Conv2d, Dropout, MaxPool2d, ReLU
+from minifcn.nets.body import Body
 from minifcn.preprocess import Preprocessing
 
 STAGES = ((16,), (32,), (64, 64), (128, 128), (128, 128))
-
-
-class Body(Sequential):
-    """Layers that end in a coarse map and hand out finer ones on the way.
-
-    channels: how many each tap has; `fits`: convolutions are padded so that maps cover just the image, and upsampling
-    layers must do the same; otherwise the input is padded once, and maps are cropped.
-    """
-
-    def __init__(self, name, layers, channels, coarse, fits, preprocess):
-        super().__init__(layers, channels)
-        self.name, self.channels, self.coarse, self.fits, self.preprocess = name, channels, coarse, fits, preprocess
 
 
 def mini(rng_for, dtype, dropout=0.0):
