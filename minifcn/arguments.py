@@ -43,8 +43,8 @@ def parser():
                      help="images a step; smaller ones are padded, with void labels (default: %(default)s)")
     how.add_argument("--optimizer", choices=("adam", "sgd"), default="adam",
                      help="sgd: momentum 0.9, decay 5e-4, biases twice the rate, as in the papers (default: adam)")
-    how.add_argument("--lr", type=float, metavar="X", help="learning rate of the first stage, later ones take half, "
-                     "each falls to 0 along a cosine (default: adam 0.002, sgd 0.02 for the mean loss)")
+    how.add_argument("--lr", type=float, metavar="X", help="learning rate; every stage begins with it "
+                     "and falls to 0 along a cosine (default: adam 0.002, sgd 0.02 for the mean loss)")
     how.add_argument("--reduction", choices=("mean", "sum"), default="mean",
                      help="sum: the papers' loss; the rate that equals it for the mean is printed")
     how.add_argument("--balance", choices=("none", "median"), default="none",
@@ -113,7 +113,7 @@ def plan(args):
         return [Stage(args.net, args.epochs, lr)]
     later = max(1, round(args.epochs * SHARES[1]))
     epochs = (max(1, args.epochs - 2 * later), later, later)
-    return [Stage(net, n, lr if net == STAGED[0] else lr / 2) for net, n in zip(STAGED, epochs, strict=True)]
+    return [Stage(net, n, lr) for net, n in zip(STAGED, epochs, strict=True)]
 
 
 def _resumed(args, argv):

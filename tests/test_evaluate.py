@@ -147,7 +147,7 @@ def test_classes_that_are_nowhere_have_no_number_in_the_files_either(tmp_path):
 
 @pytest.mark.parametrize("options, words", [
     (("--split", "tst"), ("tst.txt", "train, val")), (("--data", "nowhere"), ("nowhere", "VOC 2012")),
-    (("--device", "gpu"), ("gpu",)), (("--threads", 0), ("0", "at least 1")), (("--threads", "many"), ("many",))])
+    (("--threads", 0), ("0", "at least 1")), (("--threads", "many"), ("many",))])
 def test_what_cannot_be_evaluated_is_refused(saved, data, options, words):
     message = refused(evaluate, saved, "--data", data, *options)
     assert all(word in message for word in words), message

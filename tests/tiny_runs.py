@@ -1,5 +1,6 @@
 """Tiny data sets in VOC layout, and the commands run as people run them: what the tests of the commands share."""
 import io
+import os
 import subprocess
 import sys
 from collections import namedtuple
@@ -50,13 +51,20 @@ def folder(root, train=4, val=2, classes=CLASSES, sizes=SIZES):
     return root
 
 
+def no_gpu():
+    """Why commands run on the CPU here, where runs are the same to the bit."""
+    return "the tests want none"
+
+
 def run(command, *argv):
     """A command in this process, as its module's last line runs it: Result(status, out, err)."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8") for _ in range(2))
     before = dict(backend._settings)
     try:
-        with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as end:
-            cli.run(lambda: command.main([str(word) for word in argv]))
+        with redirect_stdout(out), redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(backend, "gpu_problem", no_gpu)
+            with pytest.raises(SystemExit) as end:
+                cli.run(lambda: command.main([str(word) for word in argv]))
     finally:
         backend._settings.update(before)  # --threads is for this run alone
     texts = []
@@ -83,6 +91,7 @@ def refused(command, *argv):
 
 def process(module, *argv, **options):
     """A command in a process of its own, its output piped."""
+    options["env"] = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.Popen([sys.executable, "-m", f"minifcn.{module}", *map(str, argv)], text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
