@@ -28,6 +28,10 @@ class Data:
     height: int  # of the largest training image
     width: int
 
+    def pixels(self, batch):
+        """How many pixels a step counts, on average."""
+        return self.train_counts.sum() / len(self.train) * min(batch, len(self.train))
+
 
 def open_data(args):
     """Data of the run, every file of it read once: a bad one must show now and not in hour three."""
@@ -75,7 +79,7 @@ def announce(args, stages, data, why):
     if args.crop:
         height, width = min(height, args.crop), min(width, args.crop)
     batch = min(args.batch, len(data.train))
-    gigabytes = step_bytes(net, batch, height, width, slots=2 if args.optimizer == "adam" else 1) / 1e9
+    megabytes = step_bytes(net, batch, height, width, slots=2 if args.optimizer == "adam" else 1) / 1e6
     epochs = " + ".join(str(stage.epochs) for stage in stages)
     guess = ConfusionMatrix(classes)
     guess.counts[:, data.val_counts.argmax()] = data.val_counts
@@ -85,9 +89,9 @@ def announce(args, stages, data, why):
     print(f"{data.train.root}: {len(data.train)} training and {len(data.val)} validation images, up to "
           f"{data.width} x {data.height}, {classes} classes")
     print(f"{epochs} epochs of {len(data.train) // batch} steps of {batch}; {args.optimizer}, lr {stages[0].lr:g}, "
-          f"{args.reduction} loss, seed {args.seed}; a step takes about {gigabytes:.2f} GB")
+          f"{args.reduction} loss, seed {args.seed}; a step takes about {megabytes:,.0f} MB")
     if args.reduction == "sum":
-        pixels = data.train_counts.sum() / len(data.train) * batch
+        pixels = data.pixels(args.batch)
         print(f"a step counts about {pixels:,.0f} pixels: with sgd this rate is {stages[0].lr * pixels:g} for the mean")
     print(f"guessing costs log {classes} = {log(classes):.3f}; all {data.val.classes[data.val_counts.argmax()]} scores "
           f"mean IU {guess.mean_iu:.3f}")
@@ -119,5 +123,7 @@ def diverged(args, stage, epoch, step, lr):
         causes.insert(0, "a summed loss with a rate for a mean: --reduction mean, or divide the rate by the pixels")
     if args.balance == "median":
         causes.append("--balance median with a very rare class")
+    last = args.out / "last.safetensors"
     return InputError(f"the loss is not finite any more ({stage.net}, epoch {epoch + 1}, step {step}). The last good "
-                      f"state is in {args.out / 'last.safetensors'}. Likely: {'; '.join(causes)}")
+                      f"state is in {last}. Likely: {'; '.join(causes)}. Begin anew with another --out, from that "
+                      f"state if you like: --weights {last}")

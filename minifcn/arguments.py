@@ -5,7 +5,7 @@ import math
 from collections import namedtuple
 from pathlib import Path
 
-from minifcn.cli import Parser
+from minifcn.cli import Parser, add_machine
 from minifcn.errors import InputError
 from minifcn.nets import BODIES, SKIPS
 
@@ -31,7 +31,8 @@ def parser():
     what.add_argument("--subset", type=int, metavar="N", help="take N training images, with every class if possible")
     what.add_argument("--net", choices=("staged", *SKIPS), default="staged",
                       help="staged is 32s, 16s, 8s, each from the one before (default: %(default)s)")
-    what.add_argument("--body", choices=tuple(BODIES), default="mini")
+    what.add_argument("--body", choices=tuple(BODIES), default="mini",
+                      help="the layers before the scores (default: %(default)s)")
     what.add_argument("--weights", metavar="FILE", help="start from a checkpoint or a shipped net (harbour-fcn8s); "
                                                         "score layers for other classes start fresh")
     what.add_argument("--freeze", choices=("body",), help="keep the body's weights, train the score layers alone")
@@ -59,10 +60,9 @@ def parser():
     vary.add_argument("--max-side", type=int, metavar="N",
                       help="shrink longer images, for prediction too; scores are those at full size")
     run = p.add_argument_group("the run")
-    run.add_argument("--seed", type=int, default=0, metavar="N")
-    run.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto",
-                     help="auto: the GPU if a kernel runs on it, else the CPU (default: %(default)s)")
-    run.add_argument("--threads", type=int, metavar="N", help="worker threads (default: the cores there are)")
+    run.add_argument("--seed", type=int, default=0, metavar="N",
+                     help="decides every random choice (default: %(default)s)")
+    add_machine(run)
     run.add_argument("--save-every", type=float, default=60, metavar="SECONDS",
                      help="how often the state to go on from is saved (default: %(default)s)")
     run.add_argument("--out", type=Path, metavar="DIR", help="folder for results (default: runs/<name of the data>)")
@@ -106,9 +106,13 @@ def _holds_something(folder):
     return any(not path.name.startswith(".") for path in folder.iterdir())
 
 
-def plan(args):
-    """The stages of a run, in order."""
-    lr = args.lr if args.lr is not None else {"adam": 2e-3, "sgd": 2e-2}[args.optimizer]
+def plan(args, pixels):
+    """The stages of a run, in order; `pixels` are those that a step counts, by which a sum exceeds a mean."""
+    lr = args.lr
+    if lr is None:
+        lr = {"adam": 2e-3, "sgd": 2e-2}[args.optimizer]  # adam divides by the gradient's size: sum or mean is one
+        if args.optimizer == "sgd" and args.reduction == "sum":
+            lr /= pixels
     if args.net != "staged":
         return [Stage(args.net, args.epochs, lr)]
     later = max(1, round(args.epochs * SHARES[1]))

@@ -8,16 +8,27 @@ import textwrap
 from minifcn.errors import InputError
 
 
-class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose errors are one line like all others, and whose help ends in examples, one a line."""
+class OneLine(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are one line like all others."""
+
+    def error(self, message):
+        raise InputError(f"{message}; what there is: {self.prog} --help")
+
+
+class Parser(OneLine):
+    """That of a command; its help ends in examples, one a line."""
 
     def __init__(self, prog, description, examples):
         super().__init__(prog, description=textwrap.fill(description, 80),
                          epilog="\n  ".join(["examples:", *examples]),
                          formatter_class=argparse.RawDescriptionHelpFormatter)
 
-    def error(self, message):
-        raise InputError(f"{message}; what there is: {self.prog} --help")
+
+def add_machine(group):
+    """The options of every command that computes: --device and --threads."""
+    group.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto",
+                       help="auto: the GPU if a kernel runs on it, else the CPU (default: %(default)s)")
+    group.add_argument("--threads", type=int, metavar="N", help="worker threads (default: the cores there are)")
 
 
 def run(main):

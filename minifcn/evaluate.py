@@ -121,8 +121,7 @@ def parser():
     p.add_argument("checkpoint", help="a .safetensors checkpoint of a run, or a shipped net such as harbour-fcn8s")
     p.add_argument("--data", metavar="DIR", help="data set folder (default: Harbour, the embedded one)")
     p.add_argument("--split", default="val", help="which list of ImageSets/Segmentation (default: %(default)s)")
-    p.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"))
-    p.add_argument("--threads", type=int, metavar="N", help="worker threads (default: the cores there are)")
+    cli.add_machine(p)
     p.add_argument("--out", type=Path, metavar="DIR",
                    help="also write scores.json, confusion.png and worst.png there (default: print only)")
     return p
@@ -137,6 +136,9 @@ def main(argv=None):
     dataset = VOCSegmentation(args.data or harbour.root(), args.split)
     if args.out:
         cli.output_folder(args.out)
+    if model.classes != dataset.classes and len(model.classes) == len(dataset.classes):
+        print(f"warning: the net's classes are named {', '.join(model.classes)}, the data's "
+              f"{', '.join(dataset.classes)}", file=sys.stderr)
     name = model.meta["net"]
     print(f"{name} on {len(dataset)} images of {dataset.root} ({args.split}); {why}")
     iu = {}

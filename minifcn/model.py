@@ -18,8 +18,10 @@ SHIPPED = Path(__file__).parent / "weights"
 
 
 def find(source):
-    """The path of a checkpoint file, or of a shipped net by its name. Raises InputError."""
+    """The path of a checkpoint file, of the best one in a run's folder, or of a shipped net. Raises InputError."""
     path = Path(source)
+    if (path / "best.safetensors").is_file():  # the folder of a run
+        return path / "best.safetensors"
     if path.exists() or path.suffix:
         return path
     shipped = SHIPPED / f"{source}.safetensors"

@@ -27,8 +27,7 @@ def parser():
     p.add_argument("--masks-only", action="store_true", help="write the label PNGs alone: a plain folder of masks")
     p.add_argument("--tile", type=int, metavar="N",
                    help="compute in parts of N x N pixels: bounds the memory that large images take, same result")
-    p.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu"))
-    p.add_argument("--threads", type=int, metavar="N", help="worker threads (default: the cores there are)")
+    cli.add_machine(p)
     return p
 
 
@@ -86,6 +85,7 @@ def found(paths, out):
             files.append(path)
         else:
             raise InputError(f"{path}: no such image")
+    files = list(dict.fromkeys(files))
     by_name = {}
     for file in files:
         if other := by_name.get(file.stem):

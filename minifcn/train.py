@@ -31,7 +31,7 @@ def main(argv=None):
         return 0
     cli.output_folder(args.out)
     data = open_data(args)
-    stages = plan(args)
+    stages = plan(args, data.pixels(args.batch))
     last, state = read_last(args, stages, data.train)
     announce(args, stages, data, why)
     log = read_log(args, stages, state)
@@ -76,7 +76,7 @@ def train_stage(args, net, optimizer, stages, number, data, state, log, bar, sto
     vary = Vary(args.mirror, SCALE if args.scale else None, args.crop)
     batches = Batches(data.train, args.batch, net.preprocess, vary, args.seed, number, args.max_side, threads=threads())
     steps = stage.epochs * batches.steps
-    rate = Cosine(stage.lr, steps, warmup=min(100, steps // 20))
+    rate = Cosine(stage.lr, steps, warmup=min(100, max(5, steps // 20)))
     weights = None if args.balance == "none" else to_device(median_weights(data.train_counts), net.device)
     state = dict(state)
     if state["epoch"] == state["step"] == 0:

@@ -139,7 +139,7 @@ def test_two_images_of_one_name_are_refused_before_either_is_read(saved, tmp_pat
         (tmp_path / name).mkdir()
         photograph().save(tmp_path / name / "photo.png")
     message = refused(predict, saved, tmp_path / "a", tmp_path / "b/photo.png", "--out", tmp_path / "out")
-    assert "a/photo.png" in message and "b/photo.png" in message and not (tmp_path / "out").exists()
+    assert all(str(tmp_path / name / "photo.png") in message for name in "ab") and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", ["photo.png", "x-overlay.jpg"])

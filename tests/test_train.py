@@ -5,24 +5,19 @@ import math
 import os
 import re
 import signal
-import tracemalloc
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tiny_runs
 from PIL import Image
 from tiny_runs import CLASSES, COLORS, assert_same_bits, done, folder, refused, run, weights
 
 import minifcn
-import tiny_runs
-from minifcn import announce, arguments, backend, checkpoint, evaluate, plot, predict, train
+from minifcn import arguments, backend, checkpoint, evaluate, plot, predict, train
 from minifcn.datasets import VOCSegmentation
 from minifcn.metrics import ConfusionMatrix
-from minifcn.nets import build
 from minifcn.nets.fcn import FCN
-from minifcn.nets.memory import step_bytes
-from minifcn.optim import SGD, Adam
 from minifcn.runfolder import COLUMNS
 
 NETS = ["fcn32s", "fcn16s", "fcn8s"]
@@ -144,7 +139,7 @@ def test_the_folder_of_a_run_is_named_after_its_data(data, tmp_path, quick, monk
 
 @pytest.mark.parametrize("epochs", [3, 4, 5, 8, 9, 54, 100])
 def test_the_stages_share_the_epochs(epochs):
-    stages = arguments.plan(arguments.parse(["--epochs", str(epochs)]))
+    stages = arguments.plan(arguments.parse(["--epochs", str(epochs)]), pixels=1)
     assert sum(stage.epochs for stage in stages) == epochs and min(stage.epochs for stage in stages) >= 1
     assert [stage.net for stage in stages] == NETS
 
@@ -284,12 +279,6 @@ def test_a_subset_is_trained_on_and_every_class_is_in_it(data, tmp_path, quick):
     assert checkpoint.read(tmp_path / "run/best.safetensors").meta["ids"] == 2
 
 
-def test_median_weights_are_median_frequency_over_frequency():
-    found = announce.median_weights(np.array([100, 0, 25, 50]))
-    np.testing.assert_array_equal(found, np.float32([0.5, 0, 2, 1]))
-    assert found.dtype == np.float32
-
-
 # ---- what it warns of and how it fails
 
 @pytest.mark.parametrize("options", [("--lr", "1e30"), ("--lr", "1e30", "--save-every", 0),
@@ -323,37 +312,6 @@ def test_a_net_that_says_one_class_everywhere_is_told_so(data, tmp_path, quick):
     result = run(train, "--data", data, "--net", "fcn32s", "--epochs", 2, "--lr", "1e-30", "--out", tmp_path / "run")
     assert result.status == 0 and "warning: 100.0 % of the predicted pixels are" in result.err + result.out
     assert result.err.count("warning") == 1 and "--balance median" in result.err  # not in the first epoch: it is early
-
-
-@pytest.mark.parametrize("net, classes, body, optimizer", [("fcn8s", 7, 0, Adam), ("fcn32s", 21, 0, SGD),
-                                                           ("fcn8s", 7, 1, Adam)])
-@pytest.mark.parametrize("shape", [(1, 150, 201), (6, 64, 81)])
-def test_the_memory_announced_is_about_what_a_step_takes(net, classes, body, optimizer, shape, rng):
-    tracemalloc.start()
-    with backend.single_threaded_blas():
-        net = build(net, "mini", classes)
-        if body:
-            net.freeze_body()
-        steps = optimizer(net.params, 1e-3)
-        n, height, width = shape
-        x = rng.standard_normal((n, 3, height, width), dtype=np.float32)
-        labels = rng.integers(0, classes, (n, height, width)).astype(np.uint8)
-        for _ in range(2):
-            train.gradients(SimpleNamespace(reduction="mean"), net, x, labels, (0, 0, 0), None)
-            steps.step(net.grads)
-    measured = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert 0.6 < step_bytes(net, n, height, width, slots=2 if optimizer is Adam else 1) / measured < 1.6
-
-
-@pytest.mark.parametrize("options, side", [((), (41, 45)), (("--scale",), (62, 68)), (("--crop", 30), (30, 30)),
-                                           (("--crop", 43), (41, 43)), (("--max-side", 20), (18, 20))])
-def test_memory_is_announced_for_the_largest_batch_that_can_come(data, monkeypatch, options, side):
-    asked = []
-    monkeypatch.setattr(announce, "step_bytes", lambda net, n, height, width, slots: asked.append((height, width)) or 0)
-    args = arguments.parse(["--data", str(data), "--out", "nowhere", *map(str, options)])
-    announce.announce(args, arguments.plan(args), announce.open_data(args), "")
-    assert asked == [side]
 
 
 def test_a_run_that_is_refused_leaves_its_folder_free(data, tmp_path, quick):

@@ -2,7 +2,7 @@
 import argparse
 from pathlib import Path
 
-from minifcn.cli import run
+from minifcn.cli import OneLine, run
 
 EPILOG = """\
 VOC layout, which training reads, is a folder with
@@ -35,8 +35,8 @@ the folder, with exit status 2 if there is anything.
 
 
 def parser():
-    top = argparse.ArgumentParser("python -m minifcn.datasets", description="Make, inspect and import data sets.",
-                                  epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top = OneLine("python -m minifcn.datasets", description="Make, inspect and import data sets.",
+                  epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = top.add_subparsers(dest="command", required=True, metavar="harbour | inspect | import")
 
     def command(name, summary, description):

@@ -1,0 +1,50 @@
+"""What a run says before its first step: above all, how much memory a step will take."""
+import tracemalloc
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from tiny_runs import folder
+
+from minifcn import announce, arguments, backend, train
+from minifcn.nets import build
+from minifcn.nets.memory import step_bytes
+from minifcn.optim import SGD, Adam
+
+
+@pytest.mark.parametrize("net, classes, body, optimizer", [("fcn8s", 7, 0, Adam), ("fcn32s", 21, 0, SGD),
+                                                           ("fcn8s", 7, 1, Adam)])
+@pytest.mark.parametrize("shape", [(1, 150, 201), (6, 64, 81)])
+def test_the_memory_announced_is_about_what_a_step_takes(net, classes, body, optimizer, shape, rng):
+    tracemalloc.start()
+    with backend.single_threaded_blas():
+        net = build(net, "mini", classes)
+        if body:
+            net.freeze_body()
+        steps = optimizer(net.params, 1e-3)
+        n, height, width = shape
+        x = rng.standard_normal((n, 3, height, width), dtype=np.float32)
+        labels = rng.integers(0, classes, (n, height, width)).astype(np.uint8)
+        for _ in range(2):
+            train.gradients(SimpleNamespace(reduction="mean"), net, x, labels, (0, 0, 0), None)
+            steps.step(net.grads)
+    measured = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.6 < step_bytes(net, n, height, width, slots=2 if optimizer is Adam else 1) / measured < 1.6
+
+
+@pytest.mark.parametrize("options, side", [((), (41, 45)), (("--scale",), (62, 68)), (("--crop", 30), (30, 30)),
+                                           (("--crop", 43), (41, 43)), (("--max-side", 20), (18, 20))])
+def test_memory_is_announced_for_the_largest_batch_that_can_come(tmp_path, monkeypatch, options, side):
+    asked = []
+    monkeypatch.setattr(announce, "step_bytes", lambda net, n, height, width, slots: asked.append((height, width)) or 0)
+    args = arguments.parse(["--data", str(folder(tmp_path)), "--out", "nowhere", *map(str, options)])
+    data = announce.open_data(args)
+    announce.announce(args, arguments.plan(args, data.pixels(args.batch)), data, "")
+    assert asked == [side]
+
+
+def test_median_weights_are_median_frequency_over_frequency():
+    found = announce.median_weights(np.array([100, 0, 25, 50]))
+    np.testing.assert_array_equal(found, np.float32([0.5, 0, 2, 1]))
+    assert found.dtype == np.float32
