@@ -76,7 +76,7 @@ def train_stage(args, net, optimizer, stages, number, data, state, log, bar, sto
     vary = Vary(args.mirror, SCALE if args.scale else None, args.crop)
     batches = Batches(data.train, args.batch, net.preprocess, vary, args.seed, number, args.max_side, threads=threads())
     steps = stage.epochs * batches.steps
-    rate = Cosine(stage.lr, steps, warmup=min(100, max(5, steps // 20)))
+    rate = Cosine(stage.lr, steps, warmup=min(100, max(5, steps // 20), steps // 2))
     weights = None if args.balance == "none" else to_device(median_weights(data.train_counts), net.device)
     state = dict(state)
     if state["epoch"] == state["step"] == 0:
