@@ -1,69 +1,15 @@
 """What a run says before its first step, and when it fails: what it will do, and what guessing would score."""
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from math import log
 
-import numpy as np
-
 import minifcn
-from minifcn import checkpoint, cli
+from minifcn import checkpoint
 from minifcn.backend import threads
 from minifcn.batches import SCALE
-from minifcn.datasets import VOCSegmentation, harbour
 from minifcn.errors import InputError
 from minifcn.metrics import ConfusionMatrix
 from minifcn.model import find, shrunk_size
 from minifcn.nets import build
 from minifcn.nets.memory import step_bytes
-
-
-@dataclass
-class Data:
-    """The splits of a run, and how many pixels each class has in them: (C,) integers."""
-
-    train: VOCSegmentation
-    val: VOCSegmentation
-    train_counts: np.ndarray
-    val_counts: np.ndarray
-    height: int  # of the largest training image
-    width: int
-
-    def pixels(self, batch):
-        """How many pixels a step counts, on average."""
-        return self.train_counts.sum() / len(self.train) * min(batch, len(self.train))
-
-
-def open_data(args):
-    """Data of the run, every file of it read once: a bad one must show now and not in hour three."""
-    root = args.data or harbour.root()
-    train, val = VOCSegmentation(root, "train"), VOCSegmentation(root, "val")
-    if args.subset:
-        train = train.subset(args.subset, args.seed)
-    with cli.progress_bar(len(train) + len(val), "checking", "images") as bar:
-        for part in (train, val):
-            part.check(bar.update)
-    (train_counts, sizes), (val_counts, _) = counted(train), counted(val)
-    if not train_counts.any():
-        raise InputError(f"{train.root}: every pixel of the training masks is void (255): nothing to learn from")
-    height, width = sizes.max(axis=0)
-    return Data(train, val, train_counts, val_counts, int(height), int(width))
-
-
-def counted(dataset):
-    """Pixels of each class (C,), and (n,2) heights and widths."""
-    def one(i):
-        labels = dataset.labels(i)
-        return np.bincount(labels.ravel(), minlength=256)[:len(dataset.classes)], labels.shape
-
-    with ThreadPoolExecutor(threads()) as pool:
-        counts, sizes = zip(*pool.map(one, range(len(dataset))), strict=True)
-    return np.sum(counts, axis=0), np.array(sizes)
-
-
-def median_weights(counts):
-    """a_c = median frequency / frequency of class c [Eigen & Fergus 2015]; 0 for a class without a pixel. float32."""
-    present = counts > 0
-    return np.where(present, np.median(counts[present]) / np.maximum(counts, 1), 0).astype(np.float32)
 
 
 def announce(args, stages, data, why):
@@ -73,7 +19,8 @@ def announce(args, stages, data, why):
     if args.freeze:
         net.freeze_body()
     learned = sum(net.params[name].size for name in net.learned)
-    height, width = shrunk_size(data.height, data.width, args.max_side)
+    highest, widest = (int(side) for side in data.sizes.max(axis=0))
+    height, width = shrunk_size(highest, widest, args.max_side)
     if args.scale:
         height, width = round(height * SCALE[1]), round(width * SCALE[1])
     if args.crop:
@@ -82,20 +29,22 @@ def announce(args, stages, data, why):
     megabytes = step_bytes(net, batch, height, width, slots=2 if args.optimizer == "adam" else 1) / 1e6
     epochs = " + ".join(str(stage.epochs) for stage in stages)
     guess = ConfusionMatrix(classes)
-    guess.counts[:, data.val_counts.argmax()] = data.val_counts
+    val_counts = data.val_counts.sum(axis=0)
+    guess.counts[:, val_counts.argmax()] = val_counts
     print(f"minifcn {minifcn.__version__}: {' -> '.join(stage.net for stage in stages)}, body {args.body}, "
           f"{learned:,} learned parameters, float32, {threads()} threads")
     print(f"device {why}")
     print(f"{data.train.root}: {len(data.train)} training and {len(data.val)} validation images, up to "
-          f"{data.width} x {data.height}, {classes} classes")
+          f"{widest} x {highest}, {classes} classes")
     print(f"{epochs} epochs of {len(data.train) // batch} steps of {batch}; {args.optimizer}, lr {stages[0].lr:g}, "
           f"{args.reduction} loss, seed {args.seed}; a step takes about {megabytes:,.0f} MB")
     if args.reduction == "sum":
-        pixels = data.pixels(args.batch)
+        pixels = data.pixels(args)
         print(f"a step counts about {pixels:,.0f} pixels: with sgd this rate is {stages[0].lr * pixels:g} for the mean")
-    print(f"guessing costs log {classes} = {log(classes):.3f}; all {data.val.classes[data.val_counts.argmax()]} scores "
+    print(f"guessing costs log {classes} = {log(classes):.3f}; all {data.val.classes[val_counts.argmax()]} scores "
           f"mean IU {guess.mean_iu:.3f}")
-    if absent := [name for name, count in zip(data.train.classes, data.train_counts, strict=True) if not count]:
+    if absent := [name for name, count in zip(data.train.classes, data.train_counts.sum(axis=0), strict=True)
+                  if not count]:
         print(f"no training pixel of: {', '.join(absent)}")
 
 

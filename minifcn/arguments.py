@@ -44,8 +44,9 @@ def parser():
                      help="images a step; smaller ones are padded, with void labels (default: %(default)s)")
     how.add_argument("--optimizer", choices=("adam", "sgd"), default="adam",
                      help="sgd: momentum 0.9, decay 5e-4, biases twice the rate, as in the papers (default: adam)")
-    how.add_argument("--lr", type=float, metavar="X", help="learning rate; every stage begins with it "
-                     "and falls to 0 along a cosine (default: adam 0.002, sgd 0.02 for the mean loss)")
+    how.add_argument("--lr", type=float, metavar="X", help="learning rate; every stage rises to it "
+                     "in its first steps and falls to 0 along a cosine (default: adam 0.002, sgd 0.02 for the "
+                     "mean loss)")
     how.add_argument("--reduction", choices=("mean", "sum"), default="mean",
                      help="sum: the papers' loss; the rate that equals it for the mean is printed")
     how.add_argument("--balance", choices=("none", "median"), default="none",
@@ -85,6 +86,9 @@ def parse(argv=None):
         raise InputError(f"--lr {args.lr}: a rate above 0 is needed")
     if not args.save_every >= 0:
         raise InputError(f"--save-every {args.save_every}: seconds from 0 on are needed")
+    if args.freeze and not args.weights:
+        raise InputError("--freeze body without --weights would keep a body of random numbers; "
+                         "give it one that has learned, such as --weights harbour-fcn8s")
     if not 0 <= args.dropout < 1:
         raise InputError(f"--dropout {args.dropout}: a share from 0 to below 1 is needed")
     if args.net == "staged" and args.epochs < len(STAGED):

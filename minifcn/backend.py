@@ -16,6 +16,8 @@ def array_module(*arrays):
     Raises TypeError where both kinds come together, or something that is neither.
     """
     kinds = {type(a).__module__.partition(".")[0] for a in arrays if a is not None}
+    if other := kinds - {"numpy", "cupy"}:
+        raise TypeError(f"an array of NumPy or CuPy is needed, not something of {' and '.join(sorted(other))}")
     if not kinds <= {"numpy"} and not kinds <= {"cupy"}:
         raise TypeError(f"arrays of {' and '.join(sorted(kinds))} together: move the batch or the net with to_device()")
     return sys.modules["cupy"] if kinds == {"cupy"} else np
@@ -27,11 +29,15 @@ def to_numpy(array):
 
 
 def to_device(array, device):
-    """The array on "cpu" or "gpu"; it is copied only where it lies elsewhere."""
+    """The array on "cpu" or "gpu"; it is copied only where it lies elsewhere. Raises InputError for another name."""
     if device == "cpu":
         return to_numpy(array)
-    import cupy
-
+    if device != "gpu":
+        raise InputError(f"device {device!r} is neither cpu nor gpu")
+    try:
+        import cupy
+    except ImportError:
+        raise InputError(f"device gpu cannot be used: {gpu_problem()}") from None
     return cupy.asarray(array)
 
 

@@ -96,7 +96,7 @@ class Batches:
         return x, labels
 
     def _sample(self, i):
-        """An image and its labels, shrunk to max_side; kept in memory as long as there is room for all that come."""
+        """An image and its labels, shrunk to max_side; the first CACHE_BYTES of them are kept in memory."""
         if i in self._cache:
             return self._cache[i]
         image, labels = self.dataset[i]

@@ -83,11 +83,13 @@ def read(path):
     try:
         with safe_open(path, framework="numpy") as file:
             texts = file.metadata() or {}
+            if "minifcn" not in texts:
+                raise InputError(f"{path}: a safetensors file, but no checkpoint of minifcn's: it lacks their metadata")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-    except (SafetensorError, OSError, TypeError, ValueError) as error:
+    except InputError:
+        raise
+    except (SafetensorError, OSError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: damaged, or no safetensors file ({error})") from error
-    if "minifcn" not in texts:
-        raise InputError(f"{path}: a safetensors file, but not one of minifcn's checkpoints: it lacks their metadata")
     try:
         meta = {key: json.loads(text) for key, text in texts.items()}
     except ValueError as error:

@@ -40,11 +40,11 @@ def run(main):
     except InputError as error:
         status = _say(error)
     except MemoryError as error:
-        status = _say(f"out of memory ({error}); try a smaller --batch, --crop or --max-side")
+        status = _say(f"out of memory ({error}); try a smaller --batch, --crop or --max-side (train), --tile (predict)")
     except OSError as error:
         if error.errno == errno.EPIPE:  # `... | head` has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            status = 0
+            status = 141
         elif error.errno in (errno.ENOSPC, errno.EDQUOT):
             status = _say(f"{error.filename or 'the output folder'}: the disk is full; what was saved before is whole")
         elif error.filename is not None:

@@ -24,14 +24,16 @@ def evaluate(model, dataset, progress=None, each=None):
     progress(n) is called after n more images, each(i, labels, predicted) for every image.
     """
     if len(model.classes) != len(dataset.classes):
-        raise InputError(f"the net knows {len(model.classes)} classes, {dataset.root} has {len(dataset.classes)}")
+        raise InputError(f"the net knows {len(model.classes)} classes, {dataset.root} has {len(dataset.classes)}: "
+                         "name the net's own data with --data")
     matrix = ConfusionMatrix(len(dataset.classes))
     loss = 0.0
     for numbers, images, labels in _groups(dataset):
-        scores = model.scores(images)
-        some, _ = softmax_cross_entropy(scores, to_device(labels, model.net.device), reduction="sum")
-        loss += float(some)
-        predicted = to_numpy(scores.argmax(axis=1)).astype(np.uint8)
+        predicted = np.empty_like(labels)
+        for rows, scores in model.score_strips(images):
+            some, _ = softmax_cross_entropy(scores, to_device(labels[:, rows], model.net.device), reduction="sum")
+            loss += float(some)
+            predicted[:, rows] = to_numpy(scores.argmax(axis=1))
         for i, truth, guess in zip(numbers, labels, predicted, strict=True):
             matrix.update(guess, truth)
             if each:

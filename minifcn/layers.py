@@ -129,8 +129,8 @@ class Dropout(Layer):
         self.p, self.seed = p, 0
 
     def _forward(self, x):
-        xp = array_module(x)
-        return dropout(x, self.p, xp.random.default_rng(self.seed))
+        rng = array_module(x).random.default_rng(self.seed) if self.p else None
+        return dropout(x, self.p, rng)
 
     def _infer(self, x):
         return x, None

@@ -14,6 +14,7 @@ from minifcn.images import resize
 from minifcn.nets.geometry import reach
 from minifcn.ops.upsample import resize_bilinear
 
+STRIP = 1 << 23  # scores that are enlarged at a time
 SHIPPED = Path(__file__).parent / "weights"
 
 
@@ -22,6 +23,8 @@ def find(source):
     path = Path(source)
     if (path / "best.safetensors").is_file():  # the folder of a run
         return path / "best.safetensors"
+    if path.is_dir():
+        raise InputError(f"{source}: a folder without best.safetensors; name a checkpoint file")
     if path.exists() or path.suffix:
         return path
     shipped = SHIPPED / f"{source}.safetensors"
@@ -54,43 +57,56 @@ class Model:
         """The most likely class of every pixel: image uint8 (H,W,3) RGB -> uint8 (H,W), as large as the image.
 
         tile=N bounds the memory of large images: cores of N pixels are computed one by one, each with as much of the
-        image around it as can matter to it.
+        image around it as can matter to it. (Images that are shrunk to max_side have no need of it.)
         """
-        return self._tiled(_checked(image), tile, lambda scores: scores.argmax(axis=1))
-
-    def probabilities(self, image):
-        """softmax of the scores: image uint8 (H,W,3) RGB -> float32 (C,H,W)."""
-        return to_numpy(_softmax(self.scores(_checked(image)[None])))[0]
-
-    def scores(self, images):
-        """uint8 (N,H,W,3) -> scores (N,C,H,W), on the net's device.
-
-        Images longer than max_side are shrunk for the net; its scores are enlarged again, not its labels.
-        """
-        height, width = images.shape[1:3]
-        small = shrunk_size(height, width, self.max_side)
-        if small != (height, width):
-            images = np.stack([resize(image, *small) for image in images])
-        scores = self.net.forward(to_device(self.net.preprocess(images), self.net.device))
-        return scores if small == (height, width) else resize_bilinear(scores, height, width)
-
-    def _tiled(self, image, tile, decide):
-        height, width = image.shape[:2]
-        if shrunk_size(height, width, self.max_side) != (height, width):
-            tile = None  # it is shrunk to a size that the net was trained at anyway
-        if tile is None or max(height, width) <= tile:
-            return to_numpy(decide(self.scores(image[None])))[0].astype(np.uint8)
+        height, width = _checked(image).shape[:2]
+        if tile is None or max(height, width) <= tile or self._small(height, width) != (height, width):
+            return self._labels(image)
         margin, step = reach(self.net)
         tile = max(step, tile // step * step)  # poolings must fall on the same pixels as in the whole image
         labels = np.empty((height, width), np.uint8)
         for top in range(0, height, tile):
             for left in range(0, width, tile):
                 y, x = max(0, top - margin), max(0, left - margin)
-                part = image[y:top + tile + margin, x:left + tile + margin]
-                some = to_numpy(decide(self.scores(part[None])))[0]
+                some = self._labels(image[y:top + tile + margin, x:left + tile + margin])
                 core = labels[top:top + tile, left:left + tile]
                 core[...] = some[top - y:, left - x:][:core.shape[0], :core.shape[1]]
         return labels
+
+    def probabilities(self, image):
+        """softmax of the scores: image uint8 (H,W,3) RGB -> float32 (C,H,W)."""
+        return to_numpy(_softmax(self.scores(_checked(image)[None])))[0]
+
+    def scores(self, images):
+        """uint8 (N,H,W,3) -> scores (N,C,H,W), on the net's device."""
+        (_, scores), = self.score_strips(images, rows=images.shape[1])
+        return scores
+
+    def score_strips(self, images, rows=None):
+        """uint8 (N,H,W,3) -> yields (slice of rows, scores (N,C,rows,W)) from top to bottom.
+
+        Images longer than max_side are shrunk for the net, and its scores are enlarged again (its labels never are),
+        by default as many rows at a time as STRIP numbers allow: large photographs would fill the memory otherwise.
+        """
+        n, height, width = images.shape[:3]
+        small = self._small(height, width)
+        if small != (height, width):
+            images = np.stack([resize(image, *small) for image in images])
+        scores = self.net.forward(to_device(self.net.preprocess(images), self.net.device))
+        if small == (height, width):
+            yield slice(0, height), scores
+            return
+        rows = rows or max(1, STRIP // (n * len(self.classes) * width))
+        for top in range(0, height, rows):
+            some = slice(top, min(top + rows, height))
+            yield some, resize_bilinear(scores, height, width, some)
+
+    def _labels(self, image):
+        parts = [to_numpy(scores.argmax(axis=1))[0] for _, scores in self.score_strips(image[None])]
+        return np.concatenate(parts).astype(np.uint8)
+
+    def _small(self, height, width):
+        return shrunk_size(height, width, self.max_side)
 
 
 def shrunk_size(height, width, max_side):

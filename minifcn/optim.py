@@ -3,6 +3,7 @@
 w a parameter, g its gradient, v what is remembered of it; all updates are in place.
 """
 from fnmatch import fnmatchcase
+from math import cos, pi
 
 from minifcn.backend import array_module
 
@@ -103,7 +104,5 @@ class Cosine:
 
     def __call__(self, step):
         """The rate of step 0, 1, ..., T - 1."""
-        from math import cos, pi
-
         rise = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
         return rise * self.lr * (1 + cos(pi * min(step / self.steps, 1))) / 2

@@ -88,9 +88,9 @@ def found(paths, out):
     files = list(dict.fromkeys(files))
     by_name = {}
     for file in files:
-        if other := by_name.get(file.stem):
+        if other := by_name.get(file.stem.casefold()):
             raise InputError(f"{other} and {file} would both become {file.stem}.png: predict them into two folders")
-        by_name[file.stem] = file
+        by_name[file.stem.casefold()] = file  # some systems take A.png and a.png for one
     images = {file.resolve() for file in files}
     for file in files:
         for made in (out / f"{file.stem}.png", out / f"{file.stem}-overlay.jpg"):

@@ -2,6 +2,8 @@
 import json
 import sys
 
+import numpy as np
+
 from minifcn import checkpoint, plot
 from minifcn.cli import progress_bar
 from minifcn.datasets import VOCSegmentation
@@ -70,5 +72,5 @@ def _hardest(models, hard):
     model = list(models.values())[-1]
     iu = {}
     evaluate(model, hard, each=lambda i, truth, guess: iu.update({i: _iu(guess, truth, len(hard.classes))}))
-    i = min(iu, key=iu.get)
+    i = min(iu, key=lambda i: iu[i] if np.isfinite(iu[i]) else np.inf)
     return row(models, hard, i, f"worst of split hard ({hard.ids[i]})")

@@ -7,6 +7,7 @@ fcn32s, ...      the net at the end of each stage         results.json  the tabl
 import csv
 import io
 import json
+from zlib import crc32
 
 from minifcn import checkpoint
 from minifcn.errors import InputError
@@ -21,7 +22,7 @@ def describe(args, train, state, scores=None):
     """The metadata of a checkpoint, beside what the net itself knows; `step` counts the stage's, as in log.csv."""
     steps = len(train) // min(args.batch, len(train))
     return {"classes": list(train.classes), "colors": train.colors.tolist(), "max_side": args.max_side,
-            "options": {"dropout": args.dropout}, "data": train.root.name, "split": train.split, "ids": len(train),
+            "options": {"dropout": args.dropout}, "data": train.root.name, "split": train.split, "ids": _digest(train),
             "seed": args.seed, "state": state, "epoch": state["epoch"],
             "step": state["epoch"] * steps + state["step"], "scores": scores}
 
@@ -35,15 +36,17 @@ def save_last(args, net, train, optimizer, state):
 def read_last(args, stages, train):
     """(Checkpoint, state) of the run in args.resume; (None, BEGINNING) where it was killed before its first save."""
     path = args.out / "last.safetensors"
+    for left in args.out.glob(".*.tmp") if args.resume else ():  # by a run that was killed while it wrote
+        left.unlink(missing_ok=True)
     if not args.resume or not path.exists():
         return None, BEGINNING
     last = checkpoint.read(path)
     state = last.meta.get("state")
     if "optimizer_steps" not in last.meta or state.keys() != BEGINNING.keys() or state["stage"] >= len(stages):
         raise InputError(f"{path}: not a checkpoint to go on from; last.safetensors of a run is")
-    if last.meta["classes"] != list(train.classes) or last.meta["ids"] != len(train):
-        raise InputError(f"{path}: was trained on {last.meta['ids']} images of {len(last.meta['classes'])} classes, "
-                         f"{train.root} has {len(train)} of {len(train.classes)}: is it still the same data?")
+    if last.meta["classes"] != list(train.classes) or last.meta["ids"] != _digest(train):
+        raise InputError(f"{path}: was trained on {last.meta['ids']} of {len(last.meta['classes'])} classes, "
+                         f"{train.root} has {_digest(train)} of {len(train.classes)}: no longer the same data")
     if last.meta["net"] != stages[state["stage"]].net:
         raise InputError(f"{path}: holds {last.meta['net']}, this run is at {stages[state['stage']].net}")
     return last, state
@@ -73,6 +76,11 @@ def add_row(args, log, row):
     writer.writeheader()
     writer.writerows(log)
     checkpoint.write(args.out / "log.csv", text.getvalue().encode())
+
+
+def _digest(dataset):
+    """How many images, and a number that tells one choice of them from another."""
+    return f"{len(dataset)} images (IDs {crc32(' '.join(dataset.ids).encode()):08x})"
 
 
 def save_arguments(args):

@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 
 from minifcn import checkpoint, cli, plot, report
-from minifcn.announce import announce, diverged, fitting, median_weights, open_data
+from minifcn.announce import announce, diverged, fitting
 from minifcn.arguments import parse, plan
 from minifcn.backend import choose_device, set_threads, single_threaded_blas, threads, to_device
 from minifcn.batches import SCALE, Batches, Vary
@@ -18,6 +18,7 @@ from minifcn.model import Model
 from minifcn.nets import build
 from minifcn.ops import softmax_cross_entropy, softmax_cross_entropy_backward
 from minifcn.optim import SGD, Adam, Cosine
+from minifcn.rundata import median_weights, open_data
 from minifcn.runfolder import BEGINNING, add_row, describe, last_scores, read_last, read_log, save_arguments, save_last
 
 
@@ -31,7 +32,7 @@ def main(argv=None):
         return 0
     cli.output_folder(args.out)
     data = open_data(args)
-    stages = plan(args, data.pixels(args.batch))
+    stages = plan(args, data.pixels(args))
     last, state = read_last(args, stages, data.train)
     announce(args, stages, data, why)
     log = read_log(args, stages, state)
@@ -96,7 +97,8 @@ def train_stage(args, net, optimizer, stages, number, data, state, log, bar, sto
                 losses = [float(loss) for loss in pending]
                 pending = []
                 if not np.isfinite(losses).all():
-                    raise diverged(args, stage, epoch, state["step"] + 1, optimizer.lr)
+                    first = state["step"] + 2 - len(losses) + int(np.argmin(np.isfinite(losses)))
+                    raise diverged(args, stage, epoch, first, optimizer.lr)
                 state["loss_sum"] += math.fsum(losses[:-1])
                 bar.set_postfix_str(f"loss {losses[-1]:.3f}", refresh=False)
             # saved before the step is taken: this loss proves the weights good, the next ones may be infinite

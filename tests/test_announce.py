@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny_runs import folder
 
-from minifcn import announce, arguments, backend, train
+from minifcn import announce, arguments, backend, rundata, train
 from minifcn.nets import build
 from minifcn.nets.memory import step_bytes
 from minifcn.optim import SGD, Adam
@@ -39,12 +39,13 @@ def test_memory_is_announced_for_the_largest_batch_that_can_come(tmp_path, monke
     asked = []
     monkeypatch.setattr(announce, "step_bytes", lambda net, n, height, width, slots: asked.append((height, width)) or 0)
     args = arguments.parse(["--data", str(folder(tmp_path)), "--out", "nowhere", *map(str, options)])
-    data = announce.open_data(args)
-    announce.announce(args, arguments.plan(args, data.pixels(args.batch)), data, "")
+    data = rundata.open_data(args)
+    announce.announce(args, arguments.plan(args, data.pixels(args)), data, "")
     assert asked == [side]
 
 
 def test_median_weights_are_median_frequency_over_frequency():
-    found = announce.median_weights(np.array([100, 0, 25, 50]))
-    np.testing.assert_array_equal(found, np.float32([0.5, 0, 2, 1]))
+    """A class counts in the images that have it: half of one, a tenth of another, seven tenths of both."""
+    found = rundata.median_weights(np.array([[50, 0, 0, 50], [0, 0, 10, 90]]))
+    np.testing.assert_allclose(found, np.float32([1, 0, 5, 0.5 / 0.7]), rtol=1e-6)
     assert found.dtype == np.float32

@@ -178,7 +178,7 @@ def test_another_programs_file_is_refused(tmp_path):
 
 def test_a_file_that_is_not_there_or_a_folder_is_refused(tmp_path):
     refused(tmp_path / "missing.safetensors", "no such checkpoint")
-    refused(tmp_path, "no such checkpoint")
+    refused(tmp_path, "a folder without best.safetensors")
 
 
 @pytest.mark.parametrize("key, value", [(key, value) for key, values in BAD_META.items() for value in values])

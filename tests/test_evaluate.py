@@ -59,8 +59,8 @@ def test_scores_do_not_depend_on_how_images_are_grouped(val, monkeypatch, pixels
 
 def test_neighbours_of_one_size_go_through_the_net_together(val, monkeypatch):
     model, groups = random_model(), []
-    scores = model.scores
-    monkeypatch.setattr(model, "scores", lambda images: groups.append(images.shape[:3]) or scores(images))
+    strips = model.score_strips
+    monkeypatch.setattr(model, "score_strips", lambda images: groups.append(images.shape[:3]) or strips(images))
     evaluate.evaluate(model, val)
     assert groups == [(3, 33, 41), (1, 41, 33), (4, 33, 41), (1, 41, 33), (1, 33, 41)]
 

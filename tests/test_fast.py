@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 
 from minifcn.ops import (
+    col2im,
     conv,
     conv2d,
     conv2d_backward,
     conv_transpose2d,
     conv_transpose2d_backward,
+    im2col,
     max_pool2d,
     max_pool2d_backward,
     relu,
@@ -18,7 +20,7 @@ from minifcn.ops import (
     softmax_cross_entropy_backward,
     upsample,
 )
-from minifcn.ops.fast import bilinear, columns, rows, winograd
+from minifcn.ops.fast import bilinear, blocks, columns, rows, winograd
 from minifcn.ops.fast.strips import BUDGET, cut, partial_sums
 
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}
@@ -179,3 +181,12 @@ def test_only_a_kernel_that_really_is_separable_is_taken_apart(rng):
         other[tuple(spoilt)] = value
         assert bilinear.separable_lines(other) is None
     assert bilinear.separable_lines(w[:2]) is None
+
+
+@pytest.mark.parametrize(("k", "stride", "pad"), [(4, 2, 1), (4, 2, 0), (6, 2, 2), (3, 3, 1), (9, 3, 0), (2, 1, 0)])
+def test_blocks_of_strides_fold_and_unfold_as_col2im_and_im2col_do(k, stride, pad, xp, on, rng):
+    shape = (2, 3, stride * 4 + k - 2 * pad, stride * 2 + k - 2 * pad)
+    cols, y = rng.normal(size=(2, 3 * k * k, 5 * 3)), rng.normal(size=shape)
+    there = col2im(cols, shape, k, stride, pad)
+    np.testing.assert_allclose(on(blocks.fold)(cols, shape, k, stride, pad), there, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(on(blocks.unfold)(y, k, stride, pad), im2col(y, k, stride, pad))

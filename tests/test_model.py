@@ -79,8 +79,8 @@ def test_tiles_give_the_labels_of_the_whole_image(name, size, tile, monkeypatch)
 def test_tiles_bound_what_is_computed_at_once(monkeypatch):
     net, image = random_model(), textured(64, 900)
     widths = []
-    scores = net.scores
-    monkeypatch.setattr(net, "scores", lambda images: widths.append(images.shape[2]) or scores(images))
+    strips = net.score_strips
+    monkeypatch.setattr(net, "score_strips", lambda images: widths.append(images.shape[2]) or strips(images))
     net.predict(image, 100)
     margin, step = model.reach(net.net)
     assert max(widths) <= 96 + 2 * margin < 900 and all(width % step == 0 or width < 900 for width in widths)
@@ -136,3 +136,13 @@ def test_an_unknown_name_says_which_there_are(tmp_path, monkeypatch):
 def test_nothing_heavy_is_imported_before_it_is_needed():
     code = "import sys, minifcn; print({'matplotlib', 'scipy', 'cupy', 'PIL', 'numpy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_scores_enlarged_a_few_rows_at_a_time_are_the_same_scores(monkeypatch):
+    net, image = random_model(max_side=20), textured(33, 41)
+    whole, labels = net.scores(image[None]), net.predict(image)
+    monkeypatch.setattr(model, "STRIP", 3 * 41 * 5)
+    strips = list(net.score_strips(image[None]))
+    assert [rows.stop - rows.start for rows, _ in strips] == [5, 5, 5, 5, 5, 5, 3]
+    np.testing.assert_allclose(np.concatenate([scores for _, scores in strips], axis=2), whole, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(net.predict(image), labels)

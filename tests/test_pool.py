@@ -127,9 +127,11 @@ def test_views_are_as_good_as_arrays(on, rng):
     np.testing.assert_array_equal(on(max_pool2d_backward)(dy, cache), on(max_pool2d_backward)(dy, plain_cache))
 
 
-@pytest.mark.parametrize(("k", "stride", "pad"), [(2, 2, 2), (3, 0, 1), (0, 1, 0), (3, 1, -1)])
-def test_impossible_windows_are_an_error(k, stride, pad):
-    with pytest.raises(ValueError, match="padding takes at most half a window"):
+@pytest.mark.parametrize(("k", "stride", "pad", "message"), [
+    (2, 2, 2, "at most half a window"), (3, 0, 1, "stride must be"), (0, 1, 0, "window must be"),
+    (3, 1, -1, "pad must be"), ((2, 2), 2, 0, "window must be"), (2, 1.5, 0, "stride must be")])
+def test_impossible_windows_are_an_error(k, stride, pad, message):
+    with pytest.raises(ValueError, match=message):
         max_pool2d(np.zeros((1, 1, 5, 5)), k, stride=stride, pad=pad)
 
 

@@ -159,7 +159,10 @@ class VOCSegmentation:
         """
         present = np.array(self.each(lambda i: values(self[i][1]), progress))
         used = np.flatnonzero(present.any(axis=0))
-        if IGNORE in used and set(used) <= {0, IGNORE}:
+        if set(used) == {IGNORE}:
+            raise InputError(f"{self.root / PARTS[1]}: every pixel of {self.split} is void ({IGNORE}): "
+                             "nothing to learn from, nothing to score")
+        if self.split == "train" and set(used) == {0, IGNORE}:  # other splits may lack objects
             raise InputError(
                 f"{self.root / PARTS[1]}: the masks of {self.split} hold only 0 and {IGNORE}, and {IGNORE} is "
                 f"ignored: nothing to learn. Is it your foreground? {IMPORT_HINT} --foreground {IGNORE}"

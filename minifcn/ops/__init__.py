@@ -9,7 +9,7 @@ import numpy as np
 from minifcn.backend import array_module
 from minifcn.ops import conv as plain_conv
 from minifcn.ops import upsample as plain_upsample
-from minifcn.ops.fast import bilinear, columns, rows, winograd
+from minifcn.ops.fast import bilinear, blocks, columns, rows, winograd
 from minifcn.ops.fast.strips import input_gradient
 from minifcn.ops.im2col import col2im, im2col
 from minifcn.ops.loss import softmax_cross_entropy, softmax_cross_entropy_backward
@@ -40,7 +40,7 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, method="auto"
     Raises ValueError for what does not fit together, TypeError for mixed dtypes or devices.
     """
     plain_conv.check_conv(x, w, b, stride, pad, dilation, groups)
-    road = _road(method, w.shape, x[0, 0].size, stride, dilation, groups)
+    road = _road(method, w.shape, x.shape[2] * x.shape[3], stride, dilation, groups)
     y, cache = road.conv2d(x, w, b, stride=stride, pad=pad, dilation=dilation, groups=groups)
     return y, (*cache, method)
 
@@ -53,12 +53,12 @@ def conv2d_backward(dy, cache, *, need_dx=True, need_dw=True):
     *cache, method = cache
     x, w, has_b, stride, pad, dilation, groups = cache
     array_module(dy, x)
-    road = _road(method, w.shape, x[0, 0].size, stride, dilation, groups)
+    road = _road(method, w.shape, x.shape[2] * x.shape[3], stride, dilation, groups)
     if road is plain_conv:
         return plain_conv.conv2d_backward(dy, tuple(cache), need_dx=need_dx, need_dw=need_dw)
     dx = dw = db = None
     if need_dw:
-        if road is rows and (stride > 1 or dy[0, 0].size < ROWS_DW_FROM):
+        if road is rows and (stride > 1 or dy.shape[2] * dy.shape[3] < ROWS_DW_FROM):
             road = columns
         dw = road.weight_gradient(dy, x, w.shape, stride=stride, pad=pad, dilation=dilation, groups=groups)
         db = dy.sum(axis=(0, 2, 3)) if has_b else None
@@ -97,7 +97,8 @@ def conv_transpose2d(x, w, b=None, *, stride=1, pad=0):
     plain_upsample.check_conv_transpose(x, w, b, stride, pad)
     lines = _lines(w)
     if lines is None:
-        return plain_upsample.conv_transpose2d(x, w, b, stride=stride, pad=pad)
+        fold = blocks.fold if w.shape[2] % stride == 0 else col2im
+        return plain_upsample.conv_transpose2d(x, w, b, stride=stride, pad=pad, fold=fold)
     y = bilinear.conv_transpose2d(x, w, lines, stride=stride, pad=pad)
     if b is not None:
         y += b.reshape(-1, 1, 1)
@@ -112,7 +113,9 @@ def conv_transpose2d_backward(dy, cache, *, need_dx=True, need_dw=True):
     x, w, _, stride, pad = cache
     array_module(dy, x)
     lines = _lines(w) if need_dx else None
-    dx, dw, db = plain_upsample.conv_transpose2d_backward(dy, cache, need_dx=need_dx and lines is None, need_dw=need_dw)
+    dx, dw, db = plain_upsample.conv_transpose2d_backward(
+        dy, cache, need_dx=need_dx and lines is None, need_dw=need_dw,
+        unfold=blocks.unfold if w.shape[2] % stride == 0 else im2col)
     if lines is not None:
         dx = bilinear.input_gradient(dy, x.shape, lines, stride=stride, pad=pad)
     return dx, dw, db

@@ -4,7 +4,7 @@ N images, C channels, F filters, G groups, H x W pixels in, U x V pixels out, K 
 on every side, D dilation. (As everywhere in this field, a "convolution" does not turn its kernel.)
 """
 from minifcn.backend import array_module
-from minifcn.ops.im2col import col2im, conv_size, im2col
+from minifcn.ops.im2col import check_whole, col2im, conv_size, im2col
 
 
 def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1):
@@ -55,10 +55,7 @@ def check_conv(x, w, b, stride, pad, dilation, groups):
         raise ValueError(f"x must be (N,C,H,W) and w (F,C,K,K), not {x.shape} and {w.shape}")
     if w.shape[2] != w.shape[3]:
         raise ValueError(f"kernels are square here, not {w.shape[2]} x {w.shape[3]}")
-    numbers = (("stride", stride, 1), ("pad", pad, 0), ("dilation", dilation, 1), ("groups", groups, 1))
-    for name, value, least in numbers:
-        if not isinstance(value, int) or value < least:
-            raise ValueError(f"{name} must be one whole number of at least {least}, not {value!r}")
+    check_whole(stride=(stride, 1), pad=(pad, 0), dilation=(dilation, 1), groups=(groups, 1))
     if w.shape[0] % groups or x.shape[1] != w.shape[1] * groups:
         raise ValueError(f"x has {x.shape[1]} channels; {groups} groups of w {w.shape} take {w.shape[1] * groups}")
     if not x.dtype == w.dtype == (x if b is None else b).dtype:

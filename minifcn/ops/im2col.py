@@ -3,6 +3,8 @@
 N images, C channels, H x W pixels in, U x V places of the kernel out, K kernel side, S stride, P zero padding on every
 side, D dilation (the kernel's elements lie D pixels apart).
 """
+import numpy as np
+
 from minifcn.backend import array_module
 
 
@@ -15,6 +17,13 @@ def conv_size(size, k, stride=1, pad=0, dilation=1):
     if size + 2 * pad < reach:
         raise ValueError(f"a kernel of reach {reach} does not fit {size} pixels padded by {pad} on both sides")
     return (size + 2 * pad - reach) // stride + 1
+
+
+def check_whole(**numbers):
+    """Raise ValueError unless each name=(value, least) is one whole number of at least `least`."""
+    for name, (value, least) in numbers.items():
+        if not isinstance(value, int | np.integer) or value < least:
+            raise ValueError(f"{name} must be one whole number of at least {least}, not {value!r}")
 
 
 def taps(k, stride, dilation, u, v):
@@ -30,6 +39,7 @@ def _places(start, stride, count):
 
 def im2col(x, k, stride, pad, dilation=1):
     """(N,C,H,W) -> (N, C*K*K, U*V): one column per output pixel, holding the patch it sees."""
+    check_whole(kernel=(k, 1), stride=(stride, 1), pad=(pad, 0), dilation=(dilation, 1))
     xp = array_module(x)
     n, c, height, width = x.shape
     u, v = conv_size(height, k, stride, pad, dilation), conv_size(width, k, stride, pad, dilation)

@@ -34,7 +34,7 @@ def dropout(x, p, rng):
         return x, (None,)
     xp = array_module(x)
     kept = xp.asarray(rng.random(x.shape, dtype=np.float32)) >= p
-    scale = kept.astype(x.dtype) / (1 - p)
+    scale = kept.astype(x.dtype) / (1 - float(p))
     return x * scale, (scale,)
 
 

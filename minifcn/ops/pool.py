@@ -5,6 +5,7 @@ N images, C channels, H x W pixels in, U x V windows out, K window side, S strid
 import math
 
 from minifcn.backend import array_module, spread
+from minifcn.ops.im2col import check_whole
 
 
 def pool_size(size, k, stride, pad=0, ceil=False):
@@ -26,8 +27,11 @@ def max_pool2d(x, k, *, stride=None, pad=0, ceil=False):
     x (N,C,H,W)   ->   y (N,C,U,V), cache.   stride None means k. Padding never wins: it is not in the maximum at all.
     """
     stride = k if stride is None else stride
-    if pad > k // 2 or min(k, stride) < 1 or pad < 0:
-        raise ValueError(f"a window of {k} with stride {stride} and padding {pad}: padding takes at most half a window")
+    check_whole(window=(k, 1), stride=(stride, 1), pad=(pad, 0))
+    if pad > k // 2:
+        raise ValueError(f"padding {pad} of a window of {k}: at most half a window, or some would see nothing else")
+    if x.ndim != 4:
+        raise ValueError(f"x must be (N,C,H,W), not {x.shape}")
     xp = array_module(x)
     n, c, height, width = x.shape
     u, v = pool_size(height, k, stride, pad, ceil), pool_size(width, k, stride, pad, ceil)

@@ -5,7 +5,7 @@ N images, C channels in, F channels out, H x W pixels in, U x V pixels out, K ke
 import numpy as np
 
 from minifcn.backend import array_module, run_strips
-from minifcn.ops.im2col import col2im, im2col
+from minifcn.ops.im2col import check_whole, col2im, im2col
 
 
 def conv_transpose_size(size, k, stride=1, pad=0):
@@ -16,7 +16,7 @@ def conv_transpose_size(size, k, stride=1, pad=0):
     return out
 
 
-def conv_transpose2d(x, w, b=None, *, stride=1, pad=0):
+def conv_transpose2d(x, w, b=None, *, stride=1, pad=0, fold=col2im):
     """ypad[n, f, S*h + i, S*w + j] += x[n,c,h,w] w[c,f,i,j], summed over c, h, w, i, j; y is ypad less P on every side
 
     x (N,C,H,W)   w (C,F,K,K)   b (F,) or None   ->   y (N,F,U,V), cache
@@ -27,13 +27,13 @@ def conv_transpose2d(x, w, b=None, *, stride=1, pad=0):
     f, k = w.shape[1], w.shape[2]
     u, v = conv_transpose_size(height, k, stride, pad), conv_transpose_size(width, k, stride, pad)
     cols = w.reshape(c, -1).T @ x.reshape(n, c, -1)  # (N, F*K*K, H*W)
-    y = col2im(cols, (n, f, u, v), k, stride, pad)
+    y = fold(cols, (n, f, u, v), k, stride, pad)
     if b is not None:
         y += b.reshape(-1, 1, 1)
     return y, (x, w, b is not None, stride, pad)
 
 
-def conv_transpose2d_backward(dy, cache, *, need_dx=True, need_dw=True):
+def conv_transpose2d_backward(dy, cache, *, need_dx=True, need_dw=True, unfold=im2col):
     """dX = W @ im2col(dY),   dW = X @ im2col(dY).T,   db = dY summed over images and pixels.
 
     dy (N,F,U,V)   ->   dx (N,C,H,W), dw (C,F,K,K), db (F,); what is not needed, and db where there was no b: None
@@ -41,7 +41,7 @@ def conv_transpose2d_backward(dy, cache, *, need_dx=True, need_dw=True):
     x, w, has_b, stride, pad = cache
     n, c = x.shape[:2]
     dx = dw = db = None
-    cols = im2col(dy, w.shape[2], stride, pad) if need_dx or need_dw else None  # (N, F*K*K, H*W)
+    cols = unfold(dy, w.shape[2], stride, pad) if need_dx or need_dw else None  # (N, F*K*K, H*W)
     if need_dx:
         dx = (w.reshape(c, -1) @ cols).reshape(x.shape)
     if need_dw:
@@ -57,8 +57,7 @@ def check_conv_transpose(x, w, b, stride, pad):
         raise ValueError(f"x must be (N,C,H,W) and w (C,F,K,K) with one C, not {x.shape} and {w.shape}")
     if w.shape[2] != w.shape[3]:
         raise ValueError(f"kernels are square here, not {w.shape[2]} x {w.shape[3]}")
-    if not isinstance(stride, int) or not isinstance(pad, int) or stride < 1 or pad < 0:
-        raise ValueError(f"stride {stride!r} and pad {pad!r} must each be one whole number, of at least 1 and 0")
+    check_whole(stride=(stride, 1), pad=(pad, 0))
     if not x.dtype == w.dtype == (x if b is None else b).dtype:
         raise TypeError(f"x {x.dtype}, w {w.dtype} and b {None if b is None else b.dtype} must have one dtype")
     if b is not None and b.shape != (w.shape[1],):
@@ -101,19 +100,19 @@ def crop_backward(dy, cache):
     return dx
 
 
-def resize_bilinear(x, height, width):
+def resize_bilinear(x, height, width, rows=slice(None)):
     """(N,C,H,W) -> (N,C,height,width): y = R x S^T, interpolated linearly between pixel centres, constant beyond them.
 
-    Not a layer, but what turns scores of a shrunk image into scores of the image: at the border, unlike the transposed
-    convolution, it does not fade. No backward pass.
+    `rows` asks for some of the rows only. Not a layer, but what turns scores of a shrunk image into scores of the
+    image: at the border, unlike the transposed convolution, it does not fade. No backward pass.
     """
     xp = array_module(x)
-    rows, columns = (xp.asarray(_between(small, large), dtype=x.dtype)
-                     for small, large in ((x.shape[2], height), (x.shape[3], width)))
+    down = xp.asarray(_between(x.shape[2], height)[rows], dtype=x.dtype)
+    across = xp.asarray(_between(x.shape[3], width).T, dtype=x.dtype)
     n, c = x.shape[:2]
-    planes, y = x.reshape(n * c, *x.shape[2:]), xp.empty((n, c, height, width), x.dtype)
-    out = y.reshape(n * c, height, width)
-    run_strips(lambda i: xp.matmul(rows @ planes[i], columns.T, out=out[i]), range(n * c), xp)
+    planes, y = x.reshape(n * c, *x.shape[2:]), xp.empty((n, c, len(down), width), x.dtype)
+    out = y.reshape(n * c, len(down), width)
+    run_strips(lambda i: xp.matmul(down @ planes[i], across, out=out[i]), range(n * c), xp)
     return y
 
 

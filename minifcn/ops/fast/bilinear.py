@@ -11,9 +11,9 @@ from minifcn.ops.upsample import conv_transpose_size
 
 
 def separable_lines(w):
-    """(C,K) a, (C,K) b with w[c,c] exactly the outer product of a[c] and b[c] and zeros elsewhere; None if w is not so.
+    """(C,K) a, (C,K) b with w[c,c] the outer product of a[c] and b[c], to the last bits, zeros elsewhere; else None.
 
-    An exact look at the numbers at every call (of NumPy arrays: asking a GPU would halt it): weights change in place.
+    A look at all the numbers at every call (of NumPy arrays: asking a GPU would halt it): weights change in place.
     """
     c = len(w)
     if w.shape[0] != w.shape[1]:
