@@ -164,3 +164,8 @@ def test_real_photographs(name, words):
         pytest.skip("real photographs are looked for where MINIFCN_SAMPLES points; it is not set")
     said = inspected(Path(os.environ["MINIFCN_SAMPLES"]) / name, "val")
     assert words in said and "your objects need fcn8s" in said and "nothing wrong" in said
+
+
+def test_of_a_split_alone_nothing_is_said_about_the_others(tmp_path):
+    root = data_set(tmp_path / "mine", train={"a": scene()}, val={"b": scene()})
+    assert "cannot be learned" not in inspected(root, "val")

@@ -154,7 +154,8 @@ def remarks(data, lists, seen):
             where[name] += [split] * bool(counts[k])
     if never := [name for name in data.classes if not where[name]]:
         yield f"in no mask: {', '.join(never)}"
-    if unlearned := [name for name in data.classes if "val" in where[name] and "train" not in where[name]]:
+    unlearned = [name for name in data.classes if "val" in where[name] and "train" not in where[name]]
+    if unlearned and all(name in seen for name in lists.get("train", ())):  # with --split val nobody looked
         yield f"in val but not in train, so it cannot be learned: {', '.join(unlearned)}"
     palettes = defaultdict(list)
     for name, one in seen.items():
