@@ -138,8 +138,8 @@ def test_the_folder_of_a_run_is_named_after_its_data(data, tmp_path, quick, monk
 
 
 @pytest.mark.parametrize("epochs", [3, 4, 5, 8, 9, 54, 100])
-def test_the_stages_share_the_epochs(epochs):
-    stages = arguments.plan(arguments.parse(["--epochs", str(epochs)]), pixels=1)
+def test_the_stages_share_the_epochs(epochs, tmp_path):
+    stages = arguments.plan(arguments.parse(["--epochs", str(epochs), "--out", str(tmp_path / "run")]), pixels=1)
     assert sum(stage.epochs for stage in stages) == epochs and min(stage.epochs for stage in stages) >= 1
     assert [stage.net for stage in stages] == NETS
 
