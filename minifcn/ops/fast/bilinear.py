@@ -2,7 +2,7 @@
 
 The dense form multiplies C times too many zeros. A separable kernel (the bilinear one is) needs two small matrix
 products a channel: y = R x S^T, with R (U,H) and S (V,W) holding the one-dimensional kernel at every stride.
-Measured on 2 cores, 21 classes, 64x64 kernel, 16 x 12 -> 500 x 375: 60 times faster than the plain form.
+Measured on 2 cores, 21 classes, 64x64 kernel, 12x16 cells -> 416x544: 18 times as fast as the plain form.
 """
 import numpy as np
 
