@@ -4,7 +4,7 @@ from math import log
 import minifcn
 from minifcn import checkpoint
 from minifcn.backend import threads
-from minifcn.batches import SCALE
+from minifcn.batches import SCALE, steps_per_epoch
 from minifcn.errors import InputError
 from minifcn.metrics import ConfusionMatrix
 from minifcn.model import find, shrunk_size
@@ -36,7 +36,8 @@ def announce(args, stages, data, why):
     print(f"device {why}")
     print(f"{data.train.root}: {len(data.train)} training and {len(data.val)} validation images, up to "
           f"{widest} x {highest}, {classes} classes")
-    print(f"{epochs} epochs of {len(data.train) // batch} steps of {batch}; {args.optimizer}, lr {stages[0].lr:g}, "
+    steps = steps_per_epoch(len(data.train), batch)
+    print(f"{epochs} epochs of {steps} steps of {batch}; {args.optimizer}, lr {stages[0].lr:g}, "
           f"{args.reduction} loss, seed {args.seed}; a step takes about {megabytes:,.0f} MB")
     if args.reduction == "sum":
         pixels = data.pixels(args)

@@ -7,9 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
-from minifcn.images import resize
+from minifcn.images import nearest, resize
 from minifcn.metrics import IGNORE
 from minifcn.model import shrunk_size
 
@@ -43,11 +42,9 @@ class Vary:
         return image, labels
 
 
-def nearest(labels, height, width):
-    """(H,W) -> (height,width), each pixel a copy of the nearest: a mask must never hold a value that it did not."""
-    if labels.shape == (height, width):
-        return labels
-    return np.array(Image.fromarray(labels).resize((width, height), Image.Resampling.NEAREST))
+def steps_per_epoch(images, batch):
+    """How many full batches there are; a set smaller than a batch is one."""
+    return images // min(batch, images)
 
 
 class Batches:
@@ -62,7 +59,7 @@ class Batches:
         self.dataset, self.preprocess, self.vary, self.max_side = dataset, preprocess, vary, max_side
         self.size = min(size, len(dataset))
         self.seed, self.stage, self.ahead, self.threads = seed, stage, ahead, threads
-        self.steps = len(dataset) // self.size
+        self.steps = steps_per_epoch(len(dataset), size)
         self._cache, self._cached_bytes = {}, 0
 
     def epoch(self, epoch, first=0):

@@ -88,6 +88,13 @@ def resize(image, height, width):
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
 
+def nearest(labels, height, width):
+    """(H,W) -> (height,width), each pixel a copy of the nearest: a mask must never hold a value that it did not."""
+    if labels.shape == (height, width):
+        return labels
+    return np.array(Image.fromarray(labels).resize((width, height), Image.Resampling.NEAREST))
+
+
 def read_labels(path):
     """A mask of class numbers (palette or grey) -> uint8 (H,W), the numbers as stored; an InputError otherwise."""
     with opened(path) as image:

@@ -10,6 +10,7 @@ import json
 from zlib import crc32
 
 from minifcn import checkpoint
+from minifcn.batches import steps_per_epoch
 from minifcn.errors import InputError
 
 COLUMNS = ("stage", "epoch", "step", "lr", "loss", "val_loss", "pixel_accuracy", "mean_accuracy", "mean_iu", "fw_iu",
@@ -20,7 +21,7 @@ BEGINNING = {"stage": 0, "epoch": 0, "step": 0, "loss_sum": 0.0, "best": -1.0, "
 
 def describe(args, train, state, scores=None):
     """The metadata of a checkpoint, beside what the net itself knows; `step` counts the stage's, as in log.csv."""
-    steps = len(train) // min(args.batch, len(train))
+    steps = steps_per_epoch(len(train), args.batch)
     return {"classes": list(train.classes), "colors": train.colors.tolist(), "max_side": args.max_side,
             "options": {"dropout": args.dropout}, "data": train.root.name, "split": train.split, "ids": _digest(train),
             "seed": args.seed, "state": state, "epoch": state["epoch"],

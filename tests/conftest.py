@@ -8,8 +8,9 @@ import cupy_standin
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
+from tiny_runs import random_model
 
-from minifcn import backend
+from minifcn import backend, checkpoint
 
 settings.register_profile("minifcn", deadline=None, derandomize=True, database=None, max_examples=30,
                           suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -86,3 +87,12 @@ def strips(monkeypatch):
         if threads is not None:
             monkeypatch.setitem(backend._settings, "threads", threads)
     return cut
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A checkpoint of a net with random weights."""
+    model = random_model()
+    path = tmp_path_factory.mktemp("net") / "net.safetensors"
+    checkpoint.save(path, model.net, model.meta)
+    return path

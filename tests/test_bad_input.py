@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_runs import CLASSES, COLORS, done, folder, process, random_model, refused, run
+from tiny_runs import CLASSES, COLORS, done, folder, process, refused, run
 
 from minifcn import checkpoint, evaluate, plot, predict, train
 from minifcn.datasets import VOCSegmentation
@@ -22,14 +22,6 @@ def data(tmp_path):
 def sound(tmp_path_factory):
     """A data set that nothing is done to."""
     return folder(tmp_path_factory.mktemp("data") / "shapes")
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    model = random_model()
-    path = tmp_path_factory.mktemp("net") / "net.safetensors"
-    checkpoint.save(path, model.net, model.meta)
-    return path
 
 
 def mask(data, name, labels, colors=COLORS):

@@ -26,14 +26,6 @@ def val(data):
     return VOCSegmentation(data, "val")
 
 
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    model = random_model()
-    path = tmp_path_factory.mktemp("net") / "net.safetensors"
-    checkpoint.save(path, model.net, model.meta)
-    return path
-
-
 def one_by_one(model, dataset):
     """The definition: every image alone, -log p summed over all counted pixels."""
     matrix, loss = ConfusionMatrix(3), 0.0

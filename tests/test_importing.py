@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from refusal import refused
 
 from minifcn.datasets import VOCSegmentation
 from minifcn.datasets.importing import coco, import_folder
-from minifcn.errors import InputError
 
 HEIGHT, WIDTH = 12, 17
 
@@ -44,15 +44,6 @@ def imported(src, out=None, **options):
     data = VOCSegmentation(out, "trainval")
     data.check()
     return dict(zip(data.ids, map(data.labels, range(len(data))), strict=True)), data, "\n".join(said)
-
-
-def refused(call, *words):
-    with pytest.raises(InputError) as error:
-        call()
-    message = str(error.value)
-    assert "\n" not in message
-    for word in words:
-        assert str(word) in message, message
 
 
 def plain(src, *masks, images="images", folder="masks", tail="", suffix=".png"):

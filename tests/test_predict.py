@@ -6,19 +6,11 @@ import pytest
 from PIL import Image
 from tiny_runs import CLASSES, done, random_model, refused, run, scene
 
-from minifcn import checkpoint, predict
+from minifcn import predict
 from minifcn.images import read_image, read_labels
 from minifcn.palette import voc_colors
 
 ORIENTATION, TURN_LEFT = 0x0112, 8  # EXIF: stored lying on its side
-
-
-@pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    model = random_model()
-    path = tmp_path_factory.mktemp("net") / "net.safetensors"
-    checkpoint.save(path, model.net, model.meta)
-    return path
 
 
 def photograph(height=33, width=41):

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
+from refusal import refused
 
 from minifcn.datasets import VOCSegmentation
 from minifcn.datasets.voc import VOC_CLASSES
-from minifcn.errors import InputError
 from minifcn.images import read_image, read_labels, resize
 
 CLASSES = ("ground", "boat", "hut")
@@ -42,15 +42,6 @@ def folder(root, masks, classes=CLASSES, split="train", suffix=".jpg"):
     if classes:
         (root / "classes.txt").write_text("\n".join(classes) + "\n")
     return root
-
-
-def refused(call, *words):
-    with pytest.raises(InputError) as error:
-        call()
-    message = str(error.value)
-    assert "\n" not in message
-    for word in words:
-        assert str(word) in message, message
 
 
 # ---- the layout

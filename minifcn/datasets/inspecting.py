@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from minifcn.datasets import voc
 from minifcn.datasets.voc import PARTS, VOCSegmentation
 from minifcn.errors import InputError
-from minifcn.images import resize
+from minifcn.images import nearest, resize
 from minifcn.metrics import IGNORE, ConfusionMatrix, resolution_bound
 from minifcn.overlay import PAPER, beside, caption, flat, legend, overlay, percent, stack
 from minifcn.palette import VOID_COLOR
@@ -180,7 +180,7 @@ def picture(data, chosen):
         height, width = (max(1, round(scale * side)) for side in labels.shape)
         name = f"{data.ids[i]}, {labels.shape[1]} x {labels.shape[0]}"
         image = resize(image, height, width)
-        labels = np.array(Image.fromarray(labels).resize((width, height), Image.Resampling.NEAREST))
+        labels = nearest(labels, height, width)
         panels = (image, flat(labels, data.colors), overlay(image, labels, data.colors, background=background))
         frames = [ImageOps.pad(Image.fromarray(panel), (PANEL, height), color=PAPER) for panel in panels]
         rows += [beside(frames, GAP), caption(name, 3 * PANEL + 2 * GAP)]
