@@ -20,6 +20,7 @@ from minifcn.ops import (
     softmax_cross_entropy_backward,
     upsample,
 )
+from minifcn.ops import groups as plain
 from minifcn.ops.fast import bilinear, blocks, columns, rows, winograd
 from minifcn.ops.fast.strips import BUDGET, cut, partial_sums
 
@@ -44,14 +45,14 @@ def random(rng, dtype, *shape):
 def compare(on, rng, road, dtype, shape, k, **options):
     """Forward and dW of a road against the plain form."""
     n, c, f, height, width = shape
-    groups = options.get("groups", 1)
-    x, w = random(rng, dtype, n, c * groups, height, width), random(rng, dtype, f * groups, c, k, k)
-    b = random(rng, dtype, f * groups)
-    wanted, cache = conv.conv2d(x, w, b, **options)
+    g = options.get("groups", 1)
+    x, w = random(rng, dtype, n, c * g, height, width), random(rng, dtype, f * g, c, k, k)
+    b = random(rng, dtype, f * g)
+    wanted, cache = plain.conv2d(x, w, b, **options)
     assert_equal_within_rounding(on(road.conv2d)(x, w, b, **options)[0], wanted)
     dy = random(rng, dtype, *wanted.shape)
     if hasattr(road, "weight_gradient") and not (road is rows and options["stride"] > 1):
-        _, dw, _ = conv.conv2d_backward(dy, cache)
+        _, dw, _ = plain.conv2d_backward(dy, cache)
         assert_equal_within_rounding(on(road.weight_gradient)(dy, x, w.shape, **options), dw)
 
 

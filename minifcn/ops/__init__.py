@@ -7,8 +7,9 @@ and loss.py. Here a road is chosen for the two that have fast ones.
 import numpy as np
 
 from minifcn.backend import array_module
-from minifcn.ops import conv as plain_conv
+from minifcn.ops import groups as plain_conv
 from minifcn.ops import upsample as plain_upsample
+from minifcn.ops.conv import check_conv
 from minifcn.ops.fast import bilinear, blocks, columns, rows, winograd
 from minifcn.ops.fast.strips import input_gradient
 from minifcn.ops.im2col import col2im, im2col
@@ -36,11 +37,11 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, method="auto"
     """y[n,f,u,v] = b[f] + sum_{c,i,j} w[f,c,i,j] xpad[n, c, S*u + D*i, S*v + D*j]
 
     x (N,C,H,W)   w (F,C/G,K,K)   b (F,) or None   ->   y (N,F,U,V), cache
-    method "im2col" is the plain form of ops/conv.py; "winograd" takes 3x3 kernels, stride 1, dilation 1 and one group;
-    "auto" takes whichever fast road suits the shape, with the same result within rounding (below 1e-5 in float32).
+    method "im2col" is the plain form of ops/conv.py, group by group; "winograd" takes 3x3 kernels, stride 1, dilation 1
+    and one group; "auto" takes whichever fast road suits the shape, with the same result within rounding (below 1e-5 in float32).
     Raises ValueError for what does not fit together, TypeError for mixed dtypes or devices.
     """
-    plain_conv.check_conv(x, w, b, stride, pad, dilation, groups)
+    check_conv(x, w, b, stride, pad, dilation, groups)
     road = _road(method, w.shape, x.shape[2] * x.shape[3], stride, dilation, groups)
     y, cache = road.conv2d(x, w, b, stride=stride, pad=pad, dilation=dilation, groups=groups)
     return y, (*cache, method)

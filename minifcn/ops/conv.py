@@ -1,51 +1,44 @@
 """Convolution and its three gradients as matrix products: the plain im2col form.
 
-N images, C channels, F filters, G groups, H x W pixels in, U x V pixels out, K kernel side, S stride, P zero padding
+N images, C channels, F filters, H x W pixels in, U x V pixels out, K kernel side, S stride, P zero padding
 on every side, D dilation. (As everywhere in this field, a "convolution" does not turn its kernel.)
 """
 from minifcn.backend import array_module
 from minifcn.ops.im2col import check_whole, col2im, conv_size, im2col
 
 
-def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1):
+def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1):
     """y[n,f,u,v] = b[f] + sum_{c,i,j} w[f,c,i,j] xpad[n, c, S*u + D*i, S*v + D*j]
 
-    x (N,C,H,W)   w (F,C/G,K,K)   b (F,) or None   ->   y (N,F,U,V), cache
-    As matrices, one image at a time:  Y = W @ X  with  X = im2col(x).  With groups, filters of group g see channels
-    of group g only: G such products side by side.
+    x (N,C,H,W)   w (F,C,K,K)   b (F,) or None   ->   y (N,F,U,V), cache
+    As matrices, one image at a time:  Y = W @ X  with  X = im2col(x).
     """
     n, _, height, width = x.shape
     f, _, k, _ = w.shape
-    cols = _grouped(im2col(x, k, stride, pad, dilation), groups)
-    y = w.reshape(groups, f // groups, -1) @ cols  # (G, F/G, C/G*K*K) @ (N, G, C/G*K*K, U*V)
+    cols = im2col(x, k, stride, pad, dilation)
+    y = w.reshape(f, -1) @ cols  # (F, C*K*K) @ (N, C*K*K, U*V)
     y = y.reshape(n, f, conv_size(height, k, stride, pad, dilation), conv_size(width, k, stride, pad, dilation))
     if b is not None:
         y += b.reshape(-1, 1, 1)
-    return y, (x, w, b is not None, stride, pad, dilation, groups)  # not cols: nine times x, and cheap to make again
+    return y, (x, w, b is not None, stride, pad, dilation)  # not cols: nine times x, and cheap to make again
 
 
 def conv2d_backward(dy, cache, *, need_dx=True, need_dw=True):
     """dW = dY @ X.T,   dX = col2im(W.T @ dY),   db = dY summed over images and pixels.
 
-    dy (N,F,U,V)   ->   dx (N,C,H,W), dw (F,C/G,K,K), db (F,); what is not needed, and db where there was no b: None
+    dy (N,F,U,V)   ->   dx (N,C,H,W), dw (F,C,K,K), db (F,); what is not needed, and db where there was no b: None
     """
-    x, w, has_b, stride, pad, dilation, groups = cache
+    x, w, has_b, stride, pad, dilation = cache
     n, f, k = len(dy), w.shape[0], w.shape[2]
-    rows = dy.reshape(n, groups, f // groups, -1)
+    rows = dy.reshape(n, f, -1)
     dx = dw = db = None
     if need_dw:
-        cols = _grouped(im2col(x, k, stride, pad, dilation), groups)
-        dw = (rows @ cols.swapaxes(2, 3)).sum(axis=0).reshape(w.shape)
+        cols = im2col(x, k, stride, pad, dilation)
+        dw = (rows @ cols.swapaxes(1, 2)).sum(axis=0).reshape(w.shape)
         db = dy.sum(axis=(0, 2, 3)) if has_b else None
     if need_dx:
-        dcols = w.reshape(groups, f // groups, -1).swapaxes(1, 2) @ rows
-        dx = col2im(dcols.reshape(n, -1, dcols.shape[-1]), x.shape, k, stride, pad, dilation)
+        dx = col2im(w.reshape(f, -1).T @ rows, x.shape, k, stride, pad, dilation)
     return dx, dw, db
-
-
-def _grouped(cols, groups):
-    """(N, C*K*K, L) -> (N, G, C/G*K*K, L)."""
-    return cols.reshape(len(cols), groups, -1, cols.shape[-1])
 
 
 def check_conv(x, w, b, stride, pad, dilation, groups):

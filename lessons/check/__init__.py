@@ -1,0 +1,1 @@
+"""Who judges the exercises: one module a lesson, each function named after the exercise it judges."""
