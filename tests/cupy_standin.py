@@ -155,6 +155,14 @@ def _as_strided(x, shape, strides):
     return ndarray(np.lib.stride_tricks.as_strided(x._host, shape, strides))
 
 
+def _split(x, parts, axis=0):
+    return [ndarray(part) for part in np.split(x._host, parts, axis)]
+
+
+def _concatenate(arrays, axis=0):
+    return _new(np.concatenate([a._host for a in arrays], axis))
+
+
 class _Generator:
     def __init__(self, seed):
         self._rng = np.random.default_rng(seed)
@@ -173,6 +181,7 @@ def _module():
                  "maximum", "subtract", "multiply", "exp", "log", "sqrt"):
         setattr(module, name, _device(getattr(np, name)))
     module.ndarray, module.asarray, module.empty, module.take_along_axis = ndarray, _asarray, _empty, _take_along_axis
+    module.split, module.concatenate = _split, _concatenate
     module.float32, module.float64, module.intp = np.float32, np.float64, np.intp
     module.lib = types.SimpleNamespace(stride_tricks=types.SimpleNamespace(as_strided=_as_strided))
     module.random = types.SimpleNamespace(default_rng=_Generator)

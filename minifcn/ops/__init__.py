@@ -38,7 +38,8 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, method="auto"
 
     x (N,C,H,W)   w (F,C/G,K,K)   b (F,) or None   ->   y (N,F,U,V), cache
     method "im2col" is the plain form of ops/conv.py, group by group; "winograd" takes 3x3 kernels, stride 1, dilation 1
-    and one group; "auto" takes whichever fast road suits the shape, with the same result within rounding (below 1e-5 in float32).
+    and one group; "auto" takes whichever fast road suits the shape, with the same result within rounding (below 1e-5 in
+    float32).
     Raises ValueError for what does not fit together, TypeError for mixed dtypes or devices.
     """
     check_conv(x, w, b, stride, pad, dilation, groups)
