@@ -10,6 +10,7 @@ from minifcn.metrics import ConfusionMatrix
 from minifcn.model import find, shrunk_size
 from minifcn.nets import build
 from minifcn.nets.memory import step_bytes
+from minifcn.nets.surgery import convolutional
 
 
 def announce(args, stages, data, why):
@@ -50,15 +51,16 @@ def announce(args, stages, data, why):
 
 
 def fitting(source, net):
-    """The parameters of a checkpoint that go into `net`; score layers for other classes are left out, and that is said.
+    """The parameters of a checkpoint that go into `net`, a classifier's turned into convolutions on the way.
 
-    Raises InputError for another body.
+    Score layers for other classes are left out, and that is said. Raises InputError for another body.
     """
     read = checkpoint.read(find(source))
     if read.meta["body"] != net.body.name:
         raise InputError(f"{source}: has body {read.meta['body']}, this net has {net.body.name}")
     mine = net.params
-    params = {name: value for name, value in read.params.items()
+    given = convolutional(checkpoint.restore(read)) if read.meta["net"] == "classifier" else read.params
+    params = {name: value for name, value in given.items()
               if name in mine and (value.shape == mine[name].shape or not name.startswith(("score", "up")))}
     fresh = [name for name in net.learned if name not in params]
     print(f"weights of {source} ({read.meta['net']}, {len(read.meta['classes'])} classes)"

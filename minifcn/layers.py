@@ -10,6 +10,8 @@ from minifcn.ops import (
     conv_transpose2d_backward,
     dropout,
     dropout_backward,
+    linear,
+    linear_backward,
     local_response_norm,
     local_response_norm_backward,
     max_pool2d,
@@ -77,6 +79,22 @@ class Conv2d(Layer):
     def _backward(self, dy, cache):
         dx, dw, db = conv2d_backward(dy, cache, need_dx=self.need_dx, need_dw=self.learn)
         self.grads = ({"w": dw} | ({"b": db} if "b" in self.params else {})) if self.learn else {}
+        return dx
+
+
+class Linear(Layer):
+    """linear with the weights it is given: w (F,L), b (F,)."""
+
+    def __init__(self, w, b):
+        super().__init__()
+        self.params = {"w": w, "b": b}
+
+    def _forward(self, x):
+        return linear(x, **self.params)
+
+    def _backward(self, dy, cache):
+        dx, dw, db = linear_backward(dy, cache, need_dx=self.need_dx, need_dw=self.learn)
+        self.grads = {"w": dw, "b": db} if self.learn else {}
         return dx
 
 

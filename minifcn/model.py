@@ -88,6 +88,9 @@ class Model:
         Images longer than max_side are shrunk for the net, and its scores are enlarged again (its labels never are),
         by default as many rows at a time as STRIP numbers allow: large photographs would fill the memory otherwise.
         """
+        if self.net.name == "classifier":
+            raise InputError("this net names whole images, not their pixels; an FCN that starts from it does: "
+                             "python -m minifcn.train --weights ...")
         n, height, width = images.shape[:3]
         small = self._small(height, width)
         if small != (height, width):

@@ -4,7 +4,7 @@ import pytest
 
 from minifcn.backend import to_device, to_numpy
 from minifcn.gradcheck import assert_gradient
-from minifcn.layers import Conv2d, ConvTranspose2d, Dropout, LocalResponseNorm, MaxPool2d, ReLU, Sequential
+from minifcn.layers import Conv2d, ConvTranspose2d, Dropout, Linear, LocalResponseNorm, MaxPool2d, ReLU, Sequential
 from minifcn.ops import bilinear_kernel
 
 SHAPE = (2, 4, 7, 6)
@@ -20,13 +20,14 @@ LAYERS = {
     "conv without bias": lambda rng: float64_conv(rng, 4, 3, 2, bias=False),
     "learned upsampling": lambda rng: ConvTranspose2d(4, 5, 3, pad=1, learn=True, dtype=np.float64),
     "fixed upsampling": lambda rng: ConvTranspose2d(4, 4, 2, pad=1, dtype=np.float64),
+    "fully connected": lambda rng: Linear(np.empty((3, 4 * 7 * 6)), np.empty(3)),
     "pooling": lambda rng: MaxPool2d(2),
     "overlapping pooling": lambda rng: MaxPool2d(3, 2, pad=1),
     "relu": lambda rng: ReLU(),
     "dropout": lambda rng: Dropout(0.4),
     "response norm": lambda rng: LocalResponseNorm(size=3, alpha=0.5),
 }
-WITH_WEIGHTS = list(LAYERS)[:5]
+WITH_WEIGHTS = list(LAYERS)[:6]
 
 
 def distinct(rng, shape=SHAPE):

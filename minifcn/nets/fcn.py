@@ -7,13 +7,12 @@
 and in the end the scores are cropped to the image. What is upsampled is always the last score map, never the features.
 """
 from types import MappingProxyType
-from zlib import crc32
 
 import numpy as np
 
-from minifcn.backend import to_device
-from minifcn.layers import Conv2d, ConvTranspose2d, Dropout
+from minifcn.layers import Conv2d, ConvTranspose2d
 from minifcn.nets.geometry import Grid, overlap
+from minifcn.nets.net import Net
 from minifcn.ops import crop, crop_backward
 
 SKIPS = {"fcn32s": (), "fcn16s": ("pool4",), "fcn8s": ("pool4", "pool3")}
@@ -91,45 +90,18 @@ class Head:
         return dtaps
 
 
-class FCN:
+class FCN(Net):
     """A body and a head. build() makes them."""
 
     def __init__(self, name, body, head, classes):
-        self.name, self.body, self.head, self.classes = name, body, head, classes
-        self.device, self.frozen = "cpu", False
-        first = next(iter(body.layers.values()))
-        first.need_dx = False  # nobody asks for the gradient of the image
-        self.preprocess = body.preprocess
+        super().__init__(name, body, classes)
+        self.head, self.frozen = head, False
         self._trained = False
 
     @property
     def layers(self):
         """All layers by name, in the order of the forward pass."""
         return MappingProxyType({**self.body.layers, **self.head.layers})
-
-    @property
-    def params(self):
-        """Read-only mapping of the live arrays: "conv1_1.w", "score_fr.b", "upscore2.w", ..., fixed ones included."""
-        return self._named("params")
-
-    @property
-    def grads(self):
-        """Gradients of the last backward pass by parameter name; names that are trained only."""
-        return self._named("grads")
-
-    @property
-    def learned(self):
-        """The names of the parameters that training changes."""
-        return [f"{name}.{key}" for name, layer in self.layers.items() if layer.learn for key in layer.params]
-
-    def fixed(self, name):
-        """Whether a parameter is the kernel of an upsampling layer that is not trained."""
-        layer = self.layers[name.rpartition(".")[0]]
-        return isinstance(layer, ConvTranspose2d) and not layer.learn
-
-    def _named(self, what):
-        return MappingProxyType({f"{name}.{key}": value for name, layer in self.layers.items()
-                                 for key, value in getattr(layer, what).items()})
 
     def forward(self, x, train=False):
         """Scores of every class at every pixel: x (N,3,H,W), preprocessed -> (N,classes,H,W), for any H, W >= 1.
@@ -158,31 +130,3 @@ class FCN:
         for name, layer in self.head.layers.items():
             layer.need_dx = not name.startswith("score_")
         return self
-
-    def reseed(self, *key):
-        """Let dropout draw from `key`, whole numbers such as (seed, stage, step): a resumed run draws the same."""
-        for name, layer in self.body.layers.items():
-            if isinstance(layer, Dropout):
-                layer.seed = [*key, crc32(name.encode())]
-
-    def to_device(self, device):
-        """Move all weights to "cpu" or "gpu". Returns the net."""
-        for layer in self.layers.values():
-            layer.to_device(device)
-        self.device = device
-        return self
-
-    def load(self, params):
-        """Copy arrays by name, as the authors go from 32s to 16s to 8s; what only one side has stays as it is.
-
-        Returns the names that were copied. Raises ValueError where a name is the same and its shape is not.
-        """
-        mine = self.params
-        names = [name for name in params if name in mine]
-        for name in names:
-            if mine[name].shape != params[name].shape:
-                raise ValueError(f"{name} has shape {mine[name].shape} here and {params[name].shape} there: "
-                                 "another body, or another number of classes")
-        for name in names:
-            mine[name][...] = to_device(params[name], self.device)
-        return names

@@ -1,8 +1,8 @@
 """The mathematics: stateless pairs  op(...) -> y, cache   and   op_backward(dy, cache) -> gradients.
 
 Arrays are N,C,H,W; NumPy in, NumPy out, CuPy in, CuPy out; float32 stays float32 and float64 stays float64; no
-argument is ever written into. The plain forms are in im2col.py, conv.py, pool.py, upsample.py, pointwise.py, norm.py
-and loss.py. Here a road is chosen for the two that have fast ones.
+argument is ever written into. The plain forms are in im2col.py, conv.py, linear.py, pool.py, upsample.py, pointwise.py,
+norm.py and loss.py. Here a road is chosen for the two that have fast ones.
 """
 import numpy as np
 
@@ -13,6 +13,7 @@ from minifcn.ops.conv import check_conv
 from minifcn.ops.fast import bilinear, blocks, columns, rows, winograd
 from minifcn.ops.fast.strips import input_gradient
 from minifcn.ops.im2col import col2im, im2col
+from minifcn.ops.linear import linear, linear_backward
 from minifcn.ops.loss import softmax_cross_entropy, softmax_cross_entropy_backward
 from minifcn.ops.norm import local_response_norm, local_response_norm_backward
 from minifcn.ops.pointwise import dropout, dropout_backward, relu, relu_backward
@@ -21,9 +22,9 @@ from minifcn.ops.upsample import bilinear_kernel, crop, crop_backward
 
 __all__ = [
     "bilinear_kernel", "col2im", "conv2d", "conv2d_backward", "conv_transpose2d", "conv_transpose2d_backward", "crop",
-    "crop_backward", "dropout", "dropout_backward", "im2col", "local_response_norm", "local_response_norm_backward",
-    "max_pool2d", "max_pool2d_backward", "relu", "relu_backward", "softmax_cross_entropy",
-    "softmax_cross_entropy_backward",
+    "crop_backward", "dropout", "dropout_backward", "im2col", "linear", "linear_backward", "local_response_norm",
+    "local_response_norm_backward", "max_pool2d", "max_pool2d_backward", "relu", "relu_backward",
+    "softmax_cross_entropy", "softmax_cross_entropy_backward",
 ]
 
 # Channels in and out, and pixels an image, from which Winograd's fewer products are worth its transforms. Measured on
