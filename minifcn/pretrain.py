@@ -25,14 +25,14 @@ def parser():
         "python -m minifcn.pretrain",
         "Train a classifier: it names the thing in the middle of a square piece of an image. An FCN made from it, by "
         "python -m minifcn.train --weights OUT, starts with a body that knows the things. Without arguments: body "
-        "mini, on Harbour, two minutes on two cores.",
+        "mini, on Harbour, some minutes on two cores.",
         ["python -m minifcn.pretrain --out runs/classifier.safetensors",
          "python -m minifcn.train --weights runs/classifier.safetensors"])
     p.add_argument("--data", metavar="DIR", help="folder in VOC layout (default: Harbour)")
     p.add_argument("--body", choices=tuple(BODIES), default="mini", help="default: %(default)s")
-    p.add_argument("--steps", type=int, default=1000, metavar="N", help="steps of training (default: %(default)s)")
+    p.add_argument("--steps", type=int, default=1500, metavar="N", help="steps of training (default: %(default)s)")
     p.add_argument("--batch", type=int, default=32, metavar="N", help="pieces a step (default: %(default)s)")
-    p.add_argument("--lr", type=float, default=1e-3, metavar="X",
+    p.add_argument("--lr", type=float, default=2e-3, metavar="X",
                    help="Adam's rate; it falls to 0 along a cosine (default: %(default)s)")
     p.add_argument("--dropout", type=float, default=0.3, metavar="P", help="after fc6 and fc7 (default: %(default)s)")
     p.add_argument("--seed", type=int, default=0, metavar="N", help="decides every random choice (default: 0)")
