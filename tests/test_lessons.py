@@ -1,5 +1,6 @@
 """The lessons: notebooks are what their texts say, run from a clean kernel, solved and unsolved, and can be heard."""
 import ast
+import inspect
 import re
 import sys
 from importlib import import_module
@@ -8,12 +9,17 @@ import pytest
 
 from lessons import build
 from lessons.check import judge
+from minifcn import ops
+from minifcn.ops import conv, im2col
 
 SOURCES = build.sources()
 IDS = [source.stem[:2] for source in SOURCES]
 ALLOWED = {"numpy", "matplotlib", "PIL", "minifcn", "lessons"}  # what a lesson may import, beside the standard library
 BOTH = pytest.mark.parametrize("solved", [True, False], ids=["solved", "unsolved"])
 EACH = pytest.mark.parametrize("source", SOURCES, ids=IDS)
+
+LITERAL = [("02", im2col.taps), ("02", im2col._places), ("02", im2col.im2col), ("02", conv.conv2d),
+           ("03", im2col.col2im), ("03", conv.conv2d_backward)]
 
 # what ipykernel, matplotlib, Pillow and minifcn import themselves; put before the first cell, which then may not
 # import anything else: no SciPy, no framework
@@ -31,7 +37,8 @@ sys.meta_path.insert(0, Guard())
 
 
 def written(source, solved):
-    nbformat = pytest.importorskip("nbformat", reason="the extra lessons is not installed")
+    import nbformat
+
     return nbformat.read(build.target(source, solved), as_version=4)
 
 
@@ -51,7 +58,6 @@ def checks(source):
 
 def run(source, solved, folder, training):
     """The lesson's notebook, executed under guard; nothing may be written to stderr."""
-    pytest.importorskip("nbclient", reason="the extra lessons is not installed")
     from nbformat.v4 import new_code_cell
 
     made = build.notebook(source, solved, training)
@@ -63,14 +69,15 @@ def run(source, solved, folder, training):
     return made
 
 
+@pytest.mark.lessons
 @BOTH
 @EACH
 def test_a_notebook_is_its_text(source, solved):
     """Anything but outputs: after a change of a text run python -m lessons.build."""
-    pytest.importorskip("jupytext", reason="the extra lessons is not installed")
     assert essence(written(source, solved)) == essence(build.notebook(source, solved))
 
 
+@pytest.mark.lessons
 @BOTH
 @EACH
 def test_a_notebook_was_executed_and_every_figure_is_described(source, solved):
@@ -83,13 +90,37 @@ def test_a_notebook_was_executed_and_every_figure_is_described(source, solved):
                 assert len(output.metadata["image/png"].get("alt", "")) >= 40, cell.source
 
 
-@EACH
-def test_a_lesson_imports_what_runs_in_a_browser(source):
+def imported(source):
+    """The names that a lesson imports: "numpy", "minifcn.ops.conv2d", ..."""
     for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else (
-            [node.module] if isinstance(node, ast.ImportFrom) else [])
-        for name in names:
-            assert name.partition(".")[0] in ALLOWED | sys.stdlib_module_names, name
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@EACH
+def test_a_lesson_imports_what_runs_in_a_browser_and_nothing_of_other_lessons(source):
+    for name in imported(source):
+        package, _, rest = name.partition(".")
+        assert package in ALLOWED | sys.stdlib_module_names, name
+        if package == "lessons":
+            assert rest == "draw" or rest.endswith(f".lesson{source.stem[:2]}"), name
+
+
+def test_every_op_of_an_fcn_is_in_a_lesson():
+    texts = "".join(source.read_text(encoding="utf-8") for source in SOURCES)
+    for name in ops.__all__:
+        if not name.startswith("local_response_norm"):  # of AlexNet and GoogLeNet alone
+            assert re.search(rf"\b{name}\(", texts), name
+
+
+@pytest.mark.lessons
+@pytest.mark.parametrize(("number", "function"), LITERAL, ids=lambda part: getattr(part, "__name__", part))
+def test_the_plain_convolution_is_literally_what_the_lessons_arrive_at(number, function):
+    source, = (source for source in SOURCES if source.stem.startswith(number))
+    cells = [cell.source for cell in build.notebook(source, solved=True).cells if cell.cell_type == "code"]
+    assert any(inspect.getsource(function).rstrip() in cell for cell in cells)
 
 
 @EACH
