@@ -18,7 +18,7 @@ def numeric_gradient(f, x, dy=1.0, h=1e-5):
     for i in np.ndindex(x.shape):
         centre = x[i]
         x[i] = centre + h
-        above = f(x)
+        above = np.copy(f(x))  # f may hand out x itself, or a view of it, which the next line changes
         x[i] = centre - h
         gradient[i] = np.sum((above - f(x)) * dy) / (2 * h)  # the difference first: large equal parts cancel exactly
         x[i] = centre

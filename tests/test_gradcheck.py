@@ -30,6 +30,12 @@ def test_a_function_may_return_one_number(rng):
     assert_gradient(lambda x: np.sum(x**2), x, 1.0, 2 * x)
 
 
+def test_a_function_may_return_a_view_of_its_argument(rng):
+    x, dy, dx = rng.normal(size=(3, 4)), rng.normal(size=(2, 2)), np.zeros((3, 4))
+    dx[1:, 1:3] = dy
+    assert_gradient(lambda x: x[1:, 1:3], x, dy, dx)
+
+
 @pytest.mark.parametrize("factor", [-1, 0, 0.99, 1.0001, 2, np.nan, np.inf])
 def test_one_wrong_element_fails_and_is_named_with_both_values(case, factor):
     x, dy, dx = case

@@ -10,7 +10,8 @@ import pytest
 from lessons import build
 from lessons.check import judge
 from minifcn import ops
-from minifcn.ops import conv, im2col
+from minifcn.ops.conv import conv2d, conv2d_backward
+from minifcn.ops.im2col import _places, col2im, im2col, taps
 
 SOURCES = build.sources()
 IDS = [source.stem[:2] for source in SOURCES]
@@ -18,8 +19,7 @@ ALLOWED = {"numpy", "matplotlib", "PIL", "minifcn", "lessons"}  # what a lesson 
 BOTH = pytest.mark.parametrize("solved", [True, False], ids=["solved", "unsolved"])
 EACH = pytest.mark.parametrize("source", SOURCES, ids=IDS)
 
-LITERAL = [("02", im2col.taps), ("02", im2col._places), ("02", im2col.im2col), ("02", conv.conv2d),
-           ("03", im2col.col2im), ("03", conv.conv2d_backward)]
+LITERAL = [("02", taps), ("02", _places), ("02", im2col), ("02", conv2d), ("03", col2im), ("03", conv2d_backward)]
 
 # what ipykernel, matplotlib, Pillow and minifcn import themselves; put before the first cell, which then may not
 # import anything else: no SciPy, no framework
