@@ -1,0 +1,1322 @@
+# %% [markdown]
+# # 03 · Running it backwards
+# **Where do dW, dX and db come from, and how does a gradient check know?**
+#
+# Lesson 02 ended with a convolution as one matrix product, `Y = W @ X`. That is the way there. A net learns on the way
+# back: it asks of every single weight which way the loss would move if that weight moved. After this lesson you can
+#
+# - measure a gradient with two forward passes, and say what the number means;
+# - derive the backward pass of a matrix product and of a convolution, index by index, and write it in a few lines;
+# - build the judge: a gradient check, with a step you have chosen for a reason;
+# - look at a wrong gradient and say which line is wrong.
+#
+# This is the longest lesson, and the one the others lean on. To read: 50 minutes. To do: 90 more. To run: seconds.
+# You need lesson 02 and the derivative of $x^2$.
+
+# %%
+import numpy as np
+
+from lessons import draw
+from lessons.check import lesson03 as check
+from lessons.draw import lesson03 as figures
+from minifcn.backend import array_module
+from minifcn.datasets import VOCSegmentation, harbour
+from minifcn.nets import build
+from minifcn.ops.conv import conv2d
+from minifcn.ops.im2col import conv_size, im2col, taps
+
+rng = np.random.default_rng(3)
+
+# %% [markdown]
+# ## 1. A gradient is something you can measure
+#
+# One photograph, one 3x3 filter, nine weights. Somewhere there is a filter that finds horizontal edges; its output is
+# what we want. Ours starts with random weights. The *loss* is one number that says how far off we are: half the mean of
+# the squared differences.
+
+# %%
+photo = VOCSegmentation(harbour.root(), "val")[0][0].mean(axis=2)[None, None] / 255 - 0.5  # (1,1,H,W): grey
+edges = np.array([[1.0, 2, 1], [0, 0, 0], [-1, -2, -1]])[None, None]
+wanted, _ = conv2d(photo, edges, pad=1)
+start = rng.normal(size=(1, 1, 3, 3)) / 2
+
+
+def loss(w):
+    y, _ = conv2d(photo, w, pad=1)
+    return np.mean((y - wanted) ** 2) / 2
+
+
+print(f"loss {loss(start):.4f}")
+
+# %% [markdown]
+# Now nudge one weight, the one in the top row's middle, by a thousandth. The loss moves a little. Divide what the loss
+# moved by what the weight moved: that is the slope.
+
+# %%
+nudged = start.copy()
+nudged[0, 0, 0, 1] += 0.001
+slope = (loss(nudged) - loss(start)) / 0.001
+print(f"slope {slope:.4f}")
+
+# %% [markdown]
+# **Predict.** The slope is negative. Does the loss rise or fall when the weight grows? In a drawing of the loss against
+# this weight, is the weight left or right of the lowest point?
+
+# %%
+line = np.linspace(-3, 6, 31)
+losses = []
+for value in line:
+    moved = start.copy()
+    moved[0, 0, 0, 1] = value
+    losses.append(loss(moved))
+made, _ = conv2d(photo, start, pad=1)
+draw.show(figures.nudge(photo[0, 0], wanted[0, 0], made[0, 0], (0, 1), line, losses, start[0, 0, 0, 1], loss(start),
+                        slope), f"""A grey photograph of a harbour; the edges that are wanted; the blurred map that
+          nine random weights make; and the loss against one weight, a parabola. The weight stands at
+          {start[0, 0, 0, 1]:.2f}, where the dashed tangent has the slope {slope:.3f}: to the right it goes
+          down.""")
+
+# %% [markdown]
+# Do this for each of the nine weights, and you have **the gradient**: an array of the weights' shape, a slope in every
+# place. We write `dw` for it, always meaning *how much the loss moves per unit that `w` moves*.
+#
+# **Predict.** Take a small step against all nine slopes at once. What happens to the loss?
+
+# %%
+dw_measured = np.empty_like(start)
+for i in np.ndindex(start.shape):
+    nudged = start.copy()
+    nudged[i] += 0.001
+    dw_measured[i] = (loss(nudged) - loss(start)) / 0.001
+assert loss(start - 0.5 * dw_measured) < loss(start)
+print(dw_measured[0, 0].round(3))
+print(f"loss {loss(start):.4f}, after one step against the slopes {loss(start - 0.5 * dw_measured):.4f}")
+
+# %% [markdown]
+# It falls. That is all of learning, and lesson 06 repeats it until the loss is small. The trouble is the price: each
+# slope costs a forward pass of its own.
+
+# %%
+net = build("fcn8s", classes=7)
+parameters = sum(p.size for p in net.params.values())
+print(f"our small FCN-8s has {parameters:,} weights: as many forward passes for one step")
+
+# %% [markdown]
+# The *backward pass* gets the same numbers, all of them, for the price of about two forward passes. This lesson takes
+# it apart down to single products, builds it up again to a convolution, and keeps the nudging as its judge: slow,
+# blind, and hard to fool.
+#
+# ## 2. One product, and the chain rule
+#
+# The smallest case: one weight, one input, `y = w * x`. Something later makes a loss of `y`; what, we need not know.
+# We are told one number, `dy`: how much the loss moves per unit that `y` moves.
+#
+# Nudge `w` by a little, $\delta$. Then `y` moves by $x\,\delta$, and the loss by $dy \cdot x\,\delta$. Per unit of `w`:
+#
+# $$dw = dy \cdot x \qquad\text{and in the same way}\qquad dx = dy \cdot w .$$
+#
+# That is the chain rule: slopes along a path multiply. And it is the pair of lines that everything below is made of.
+# Each factor's gradient is `dy` times **the other** factor.
+#
+# **Predict.** `w = 3`, `x = 2`, and the loss is `(y - 4)**2 / 2`, so `dy = y - 4`. On paper: what are `dw` and `dx`?
+
+# %%
+w, x = 3.0, 2.0
+y = w * x
+dy = y - 4  # the slope of (y - 4)**2 / 2
+dw, dx = dy * x, dy * w
+print(f"y = {y:g}, dy = {dy:g}, dw = {dw:g}, dx = {dx:g}")
+
+nudged_loss = ((w + 1e-6) * x - 4) ** 2 / 2
+assert abs((nudged_loss - (y - 4) ** 2 / 2) / 1e-6 - dw) < 1e-4  # the judge agrees
+
+# %% [markdown]
+# Look at what the backward line needed: `dy`, which comes from above, and `x` and `w`, which the forward pass had in
+# its hands. Whoever wants to go back must *remember* them.
+#
+# ### A value used twice
+#
+# Nets are not chains. In an FCN, pool4 feeds both the next layer and a skip. Here is the smallest such graph: `p` goes
+# into a product, and also straight into the sum.
+
+# %%
+x, w1, w2 = 2.0, 3.0, -0.5
+p = w1 * x
+q = w2 * p
+s = p + q
+L = (s - 1) ** 2 / 2
+values = {"x": x, "w1": w1, "w2": w2, "p": p, "q": q, "s": s, "L": L}
+draw.show(figures.graph(values), f"""A graph from left to right: x = {x:g} and w1 = {w1:g} go into a product p =
+          {p:g}; p forks, one branch straight to a sum, the other through a product with w2 = {w2:g} that gives q =
+          {q:g}; the sum s = {s:g} goes into the loss L = {L:g}.""")
+
+# %% [markdown]
+# Start at the right: `ds = s - 1 = 2`. A sum passes a nudge of either term on unchanged, so **both** terms get `ds`. A
+# product you know. What about `p`? A nudge of `p` reaches the loss by two ways at once, and the loss feels both nudges:
+# their effects **add**.
+#
+# **Exercise 1.** Work out `dp` on paper: what comes back through the product, and what comes back straight from the
+# sum?
+
+# %%
+# --- solution
+dp_on_paper = 1.0
+# --- yours
+# dp_on_paper = None  # a number
+# --- end
+check.branches(dp_on_paper)
+
+# %% [markdown]
+# <details><summary>Hint 1: where to look</summary>
+#
+# At the fork: two arrows leave it, so two numbers come back to it. `ds` is 2.
+# </details>
+# <details><summary>Hint 2: the idea</summary>
+#
+# The straight way brings `ds` itself. The other way first brings `dq = ds`, and then goes back through the product
+# `q = w2 * p`, where `p` gets `dq` times the other factor.
+# </details>
+# <details><summary>Hint 3: nearly the line</summary>
+#
+# `dp = ds + dq * w2`
+# </details>
+
+# %%
+ds = s - 1
+dp_up, dq = ds, ds  # a sum hands its gradient to both of its terms
+dw2, dp_down = dq * p, dq * w2
+dp = dp_up + dp_down  # p was used twice: the gradients add
+dw1, dx = dp * x, dp * w1
+gradients = {"x": dx, "w1": dw1, "w2": dw2, "p": dp, "q": dq, "s": ds, "p up": dp_up, "p down": dp_down}
+draw.show(figures.graph(values, gradients), f"""The same graph with a gradient under every value, running from right
+          to left: ds = {ds:g}; the sum gives {dp_up:g} to the straight branch and dq = {dq:g} to the other; through
+          the product come dw2 = {dw2:g} and {dp_down:g}; at the fork {dp_up:g} and {dp_down:g} add to dp = {dp:g};
+          then dw1 = {dw1:g} and dx = {dx:g}.""")
+
+# %% [markdown]
+# Three rules are enough for whatever in an FCN multiplies and adds: convolutions, skips, upsampling.
+#
+# | forward | backward |
+# |---|---|
+# | product, `y = w * x` | `dw = dy * x` and `dx = dy * w`: each gets `dy` times the other |
+# | sum, `s = p + q` | `dp = ds` and `dq = ds`: copied to both |
+# | copy, one `p` used in two places | `dp` is the sum of what comes back from both |
+#
+# The last two are mirror images. Keep this sentence, it explains half of what follows: **what is added forwards is
+# copied backwards, and what is copied forwards is added backwards.**
+#
+# > **Why not simpler?** Why carry `+=` through the code; why not assign `dp` whenever a branch reports? Because the
+# > second report would erase the first.
+
+# %%
+dp_assigned = dp_up
+dp_assigned = dp_down  # `=` where `+=` belongs: the straight branch is forgotten
+
+
+def loss_of_p(p):
+    return (p + w2 * p - 1) ** 2 / 2
+
+
+measured = (loss_of_p(p + 1e-6) - loss_of_p(p)) / 1e-6
+assert abs(measured - dp) < 1e-5 and abs(measured - dp_assigned) > 1
+print(f"measured {measured:.4f}, added {dp:g}, assigned {dp_assigned:g}")
+
+# %% [markdown]
+# ## 3. A matrix product, number by number
+#
+# Lesson 02 turned a convolution into `Y = W @ X`: row `f` of `W` is a filter, column `p` of `X` is the patch at place
+# `p`, and `q` counts the numbers in a patch. So with all indices written,
+#
+# $$y_{fp} = \sum_q w_{fq}\, x_{qp}.$$
+#
+# Take 2x2 matrices, and let some loss have told us `dY`.
+
+# %%
+W = np.array([[1.0, 2], [3, 4]])
+X = np.array([[5.0, 6], [7, 8]])
+Y = W @ X
+dY = np.array([[1.0, 0], [2, -1]])
+print(Y)
+
+# %% [markdown]
+# Follow one weight, $w_{01} = 2$. Write the four sums out and look for it:
+#
+# $$y_{00} = w_{00}\,x_{00} + \mathbf{w_{01}}\,x_{10} \qquad y_{01} = w_{00}\,x_{01} + \mathbf{w_{01}}\,x_{11}$$
+# $$y_{10} = w_{10}\,x_{00} + w_{11}\,x_{10} \qquad y_{11} = w_{10}\,x_{01} + w_{11}\,x_{11}$$
+#
+# It is used in two places, both in row 0 of `Y`. Each use is a product, so each brings back `dy` times the other
+# factor; two uses, so they add:
+#
+# $$dw_{01} = dy_{00}\,x_{10} + dy_{01}\,x_{11}.$$
+#
+# **Predict.** What number is that?
+
+# %%
+dw_01 = dY[0, 0] * X[1, 0] + dY[0, 1] * X[1, 1]
+draw.show(figures.product(W, X, Y, dY, dY @ X.T, 0, 1), f"""Five 2x2 matrices. In W the weight at row 0, column 1 is
+          lit; in X row 1, which it multiplies; in Y row 0, which it reaches. In dY the same row 0 is lit, and in dW
+          the place (0, 1) with the number {dw_01:g}: row 0 of dY times row 1 of X.""")
+
+# %% [markdown]
+# Now with letters. The weight $w_{fq}$ is used in row $f$ of $Y$, once in every column $p$, each time beside
+# $x_{qp}$. The number $x_{qp}$ is used in column $p$ of $Y$, once in every row $f$, each time beside $w_{fq}$.
+# Therefore
+#
+# $$dw_{fq} = \sum_p dy_{fp}\, x_{qp} \qquad\qquad dx_{qp} = \sum_f w_{fq}\, dy_{fp}.$$
+#
+# As code this is the forward loop with its line run backwards, twice:
+
+# %%
+dW, dX = np.zeros_like(W), np.zeros_like(X)
+for f, q, p in np.ndindex(2, 2, 2):
+    # forward:  Y[f, p] += W[f, q] * X[q, p]
+    dW[f, q] += dY[f, p] * X[q, p]
+    dX[q, p] += dY[f, p] * W[f, q]
+print("dW", dW, "dX", dX, sep="\n")
+assert dW[0, 1] == dw_01
+
+# %% [markdown]
+# Read the two sums as matrix products again. A product sums over the *last* index of its left factor and the *first*
+# index of its right factor. In $\sum_p dy_{fp}\,x_{qp}$ the index $p$ comes last in both, so the right one must be
+# turned over: $(X^T)_{pq} = x_{qp}$. In $\sum_f w_{fq}\,dy_{fp}$ the index $f$ comes first in both, so the left one
+# must be. Hence
+#
+# $$dW = dY\,X^T \qquad\qquad dX = W^T\,dY .$$
+
+# %%
+assert np.array_equal(dW, dY @ X.T)
+assert np.array_equal(dX, W.T @ dY)
+dY @ X.T, W.T @ dY
+
+# %% [markdown]
+# **A memory aid, and where it misleads.** Take 4 filters, patches of 3 numbers, 5 places: `dY` is 4x5, `X` is 3x5,
+# and `dW` must be 4x3. Of all the ways to multiply the two, only `dY @ X.T` has that shape. People find their
+# backward passes that way, and it works, until the matrices are square.
+#
+# **Predict.** For our 2x2 matrices: how many of the eight candidates have the right shape? How many are right?
+
+# %%
+candidates = {
+    "dY @ X.T": dY @ X.T, "dY @ X": dY @ X, "dY.T @ X.T": dY.T @ X.T, "dY.T @ X": dY.T @ X,
+    "X @ dY.T": X @ dY.T, "X @ dY": X @ dY, "X.T @ dY.T": X.T @ dY.T, "X.T @ dY": X.T @ dY,
+}
+for name, candidate in candidates.items():
+    print(f"{name:<12} shape {candidate.shape}   {'right' if np.array_equal(candidate, dW) else 'wrong'}")
+assert sum(np.array_equal(candidate, dW) for candidate in candidates.values()) == 1
+
+# %% [markdown]
+# Shapes remind; they do not prove. This is also why every test here uses odd sizes that are all different.
+#
+# **The bias.** $y_{fp} = \dots + b_f$: one number, copied to every place of its map. Copied forwards, so added
+# backwards:
+#
+# $$db_f = \sum_p dy_{fp},$$
+#
+# and over all images of the batch too, for they share the bias.
+#
+# ## 4. The judge
+#
+# We nudged weights to measure slopes. Made careful, this becomes a *gradient check*: it treats the forward pass as a
+# black box, measures every slope, and compares them with what a backward pass claims. Three choices make it careful:
+# how to take the difference, how large a step, and what to compare.
+#
+# ### Two sides are better than one
+#
+# Taylor's series says how a smooth function looks from `x`, a step `h` to the right or to the left:
+#
+# $$f(x \pm h) = f(x) \;\pm\; h f'(x) \;+\; \tfrac{h^2}{2} f''(x) \;\pm\; \tfrac{h^3}{6} f'''(x) + \dots$$
+#
+# Subtract $f(x)$ and divide by $h$, as we did above, and an error of the first power of `h` is left. Subtract the left
+# value from the right one instead: the terms that do not change sign cancel, $f''$ among them.
+#
+# $$\frac{f(x+h) - f(x)}{h} = f' + \tfrac{h}{2} f'' + \dots \qquad\qquad
+# \frac{f(x+h) - f(x-h)}{2h} = f' + \tfrac{h^2}{6} f''' + \dots$$
+#
+# **Predict.** Make `h` ten times smaller. By what factor does each error shrink?
+
+# %%
+for h in (0.1, 0.01, 0.001):
+    one_sided = (np.exp(1 + h) - np.exp(1)) / h
+    two_sided = (np.exp(1 + h) - np.exp(1 - h)) / (2 * h)
+    print(f"h {h:<6} one-sided error {one_sided / np.e - 1:.2e}   two-sided {two_sided / np.e - 1:.2e}")
+
+# %% [markdown]
+# ### How small a step?
+#
+# If smaller is better, why not $10^{-15}$? Because a computer keeps about 16 digits (float64) or 7 (float32). Each
+# value of `f` is off by up to half a unit in its last place, a fraction $\varepsilon/2$ of itself, where
+# $\varepsilon$ is `np.finfo(dtype).eps`. The difference of two such values can be off by $\varepsilon |f|$, and we
+# divide that by a tiny number: the slope is off by
+#
+# $$\frac{\varepsilon\,|f|}{2h}\quad\text{(two-sided)}\qquad\qquad \frac{\varepsilon\,|f|}{h}\quad\text{(one-sided)}.$$
+#
+# (`x + h` is rounded too; that costs as much again. An estimate may overlook it.) One error grows with `h`, the other
+# shrinks. For $f = e^x$, where $f = f' = f'''$, the relative error of the two-sided
+# slope is about
+#
+# $$\frac{h^2}{6} + \frac{\varepsilon}{2h},\qquad\text{least where}\quad \frac{h}{3} = \frac{\varepsilon}{2h^2},
+# \qquad\text{that is at}\quad h = \sqrt[3]{1.5\,\varepsilon}.$$
+#
+# For float64 ($\varepsilon = 2.2\cdot10^{-16}$) this is $7\cdot10^{-6}$; we take $10^{-5}$, since another function has
+# another $f'''$ and powers of ten are all that matters.
+#
+# **Exercise 2.** In float32, $\varepsilon = 1.2\cdot10^{-7}$. Which step do you expect to be best? (Any number of the
+# right size will do.)
+
+# %%
+# --- solution
+best_step_float32 = (1.5 * 1.2e-7) ** (1 / 3)
+# --- yours
+# best_step_float32 = None  # a number, such as 1e-5
+# --- end
+check.best_step(best_step_float32)
+
+# %% [markdown]
+# <details><summary>Hint 1: where to look</summary>
+#
+# The last formula, with another $\varepsilon$.
+# </details>
+# <details><summary>Hint 2: the idea</summary>
+#
+# The third root of a number near $10^{-7}$: $10^{-6}$ would give $10^{-2}$, $10^{-9}$ would give $10^{-3}$.
+# </details>
+# <details><summary>Hint 3: nearly the line</summary>
+#
+# `(1.5 * np.finfo(np.float32).eps) ** (1 / 3)`
+# </details>
+#
+# Now measure it. At 50 points, for every step from $10^{-15}$ to 1, how far is the measured slope from $e^x$?
+#
+# **Predict.** Sketch error against step, both axes in powers of ten. Where does the curve fall, where does it rise, and
+# how steep is each side?
+
+# %%
+steps = 10.0 ** np.arange(-15, 0.01, 0.25)
+points = np.linspace(0.5, 1.5, 50)
+
+
+def slope_errors(dtype, two_sided):
+    x = points.astype(dtype)
+    errors = []
+    for h in steps.astype(dtype):
+        left = x - h if two_sided else x
+        slopes = (np.exp(x + h) - np.exp(left)) / (2 * h if two_sided else h)
+        errors.append(np.sqrt(np.mean((slopes / np.exp(x.astype(np.float64)) - 1) ** 2)))
+    return np.array(errors)
+
+
+errors = {"float32, two-sided": slope_errors(np.float32, True),
+          "float64, one-sided": slope_errors(np.float64, False),
+          "float64, two-sided": slope_errors(np.float64, True)}
+
+# %%
+eps32, eps64 = np.finfo(np.float32).eps, np.finfo(np.float64).eps
+best = {"float32, two-sided": (1.5 * eps32) ** (1 / 3),
+        "float64, one-sided": (2 * eps64) ** 0.5,  # where h/2 and eps/h have equal and opposite slopes
+        "float64, two-sided": (1.5 * eps64) ** (1 / 3)}
+for name, error in errors.items():
+    measured = steps[error.argmin()]
+    print(f"{name}: best h predicted {best[name]:.1e}, measured {measured:.1e}, error there {error.min():.0e}")
+    assert 0.1 < measured / best[name] < 10
+predicted = {"h / 2": (steps / 2, 1e-5), "h² / 6": (steps**2 / 6, 1e-4),  # thin lines, and where to name them
+             "ε / 2h, float64": (eps64 / (2 * steps), 1e-12), "ε / 2h, float32": (eps32 / (2 * steps), 1e-6)}
+draw.show(figures.v_curve(steps, errors, predicted, best), f"""Three V-shaped curves, relative error of a slope
+          against the step, both logarithmic. Float64 two-sided falls to {errors['float64, two-sided'].min():.0e}
+          near 1e-5; float64 one-sided to {errors['float64, one-sided'].min():.0e} near 2e-8; float32 two-sided only
+          to {errors['float32, two-sided'].min():.0e} near 5e-3. Left of the lowest points all rise as 1/h:
+          rounding. Right of them they rise as h, or as h squared for the two-sided ones: Taylor.""")
+
+# %% [markdown]
+# Read off it what the library does. Two-sided, for the deeper valley. Float64: at its best float32 has six digits less,
+# and at $h = 10^{-5}$ its slopes are off in the third digit, so `numeric_gradient` refuses float32. And at $10^{-5}$ in
+# float64 there are ten good digits: a check that asks for six is neither strict nor lax.
+#
+# ### No loss needed
+#
+# We want to check one layer, not a whole net; where does `dy` come from? If each output moves by a little
+# $\Delta y_i$, the loss moves by $\sum_i dy_i\,\Delta y_i$: that is what `dy` means. The function $\sum_i y_i\,dy_i$
+# with `dy` held fixed moves by just as much. So it may stand in for any loss whose gradient at `y` is `dy`, and we
+# may choose `dy` as we like. Here is the whole judge.
+
+# %%
+def numeric_gradient(f, x, dy, h=1e-5):
+    """The gradient of sum(f(x) * dy) with respect to x, by central differences, one element at a time."""
+    x = x.copy()
+    gradient = np.empty_like(x)
+    for i in np.ndindex(x.shape):
+        centre = x[i]
+        x[i] = centre + h
+        above = np.copy(f(x))  # a copy: f may hand back x itself, which changes in the next line
+        x[i] = centre - h
+        gradient[i] = np.sum((above - f(x)) * dy) / (2 * h)
+        x[i] = centre
+    return gradient
+
+
+numeric_gradient(lambda W: W @ X, W, dY)
+
+# %% [markdown]
+# That is `dY @ X.T` once more, from a function that has never heard of a transpose, or of calculus. It knows the
+# forward pass and nothing else: that is what makes it a judge. Against the library's, on a bumpier function:
+
+# %%
+from minifcn import gradcheck
+
+x, dy = rng.normal(size=(2, 3)), rng.normal(size=(2, 3))
+mine = numeric_gradient(lambda x: np.sin(x) * x, x, dy)
+assert np.allclose(mine, gradcheck.numeric_gradient(lambda x: np.sin(x) * x, x, dy), rtol=1e-12)
+assert np.allclose(mine, (np.cos(x) * x + np.sin(x)) * dy)
+mine
+
+# %% [markdown]
+# ### How close is close?
+#
+# Suppose a claimed slope and a measured one differ by $10^{-7}$. Is that good? It depends on how large slopes are here.
+#
+# > **Why not simpler?** Why not ask that they differ by less than $10^{-6}$? A loss averaged over a million pixels
+# > has gradients of $10^{-7}$: everything would pass. Why not divide each difference by its own slope? A slope that
+# > is truly 0 is measured as $10^{-10}$, and is then "100 % wrong". Why not divide the norm of all differences by the
+# > norm of the gradient? One wrong element among a million hardly moves a norm.
+
+# %%
+tiny = 1e-7 * dy
+assert np.abs(2 * tiny - tiny).max() < 1e-6  # a gradient that is twice too large, and "close enough"
+measured = numeric_gradient(lambda x: x**3, np.array([0.0, 1.0]), 1.0)
+print("slopes of x**3 at 0 and 1: true [0 3], measured", measured)
+print("relative error, each for itself:", np.abs(measured - [0, 3]) / np.abs(measured))
+
+right, claimed = np.ones(1_000_000), np.ones(1_000_000)
+claimed[7] = 1.01  # wrong by a hundredth
+print(f"relative error by norms: {np.linalg.norm(claimed - right) / np.linalg.norm(right):.0e}")
+
+# %% [markdown]
+# So each difference is looked at by itself, but measured against the size of the *whole* gradient, its root mean
+# square (a norm), plus the slope's own. The library asks of each element $i$, with $n$ the measured gradient:
+#
+# $$|dx_i - n_i| \;\le\; 10^{-6}\,\bigl(\mathrm{rms}(n) + |n_i|\bigr)$$
+#
+# (plus $10^{-12}$ on the right, so that a gradient of zeros may pass), and names the worst element when one fails:
+
+# %%
+from minifcn.gradcheck import assert_gradient
+
+
+def verdict(f, x, dy, dx, name):
+    """What the gradient check says, as a line of text."""
+    try:
+        assert_gradient(f, x, dy, dx, name)
+    except AssertionError as error:
+        return str(error)
+    return f"d{name} passes"
+
+
+print(verdict(lambda W: W @ X, W, dY, dY @ X.T, "W"))
+print(verdict(lambda W: W @ X, W, dY, dY @ X, "W"))  # of the right shape, and wrong
+
+# %% [markdown]
+# ### Why `dy` is random
+#
+# > **Why not simpler?** `dy` of ones would do for a loss that is the sum of all outputs. But ones are the same
+# > everywhere, and hide whatever mixes things up. With ones all filters have equal gradients: swap them, and nothing
+# > is seen.
+
+# %%
+swapped = (np.ones((2, 2)) @ X.T)[::-1]
+print("dy of ones:  ", verdict(lambda W: W @ X, W, np.ones((2, 2)), swapped, "W"))
+random_dY = rng.normal(size=(2, 2))
+print("random dy:   ", verdict(lambda W: W @ X, W, random_dY, (random_dY @ X.T)[::-1], "W"))
+
+# %% [markdown]
+# The same goes for `x`, `w` and the sizes: random numbers, sides that differ, a batch and channels above 1, a stride
+# that does not divide.
+#
+# ### Where the judge errs, and what it cannot know
+#
+# Taylor needs a smooth function. At a kink, such as that of $\max(x, 0)$ at 0, the two nudges land on different sides.
+#
+# **Predict.** Which slope is measured exactly at 0? And at $3\cdot10^{-6}$, with $h = 10^{-5}$?
+
+# %%
+for at in (1e-3, 3e-6, 0.0, -3e-6, -1e-3):
+    measured = numeric_gradient(lambda x: np.maximum(x, 0), np.array([at]), 1.0)[0]
+    print(f"x = {at:<7g} measured slope {measured:.2f}")
+
+# %% [markdown]
+# Near a kink the judge is wrong and the backward pass may be right. So keep inputs of a check away from kinks by more
+# than `h`. And four things it never tells:
+#
+# - **That the forward pass is right.** It compares backward with forward. If both leave out the padding, they agree.
+# - **Anything about other shapes.** A mistake that needs a stride of 3 to show, shows at a stride of 3.
+# - **Why.** It names an element and two values; the reading is up to you. Section 9 is practice.
+# - **Anything cheaply.** Two forward passes an element: small arrays, in tests, never in training.
+#
+# ## 5. A convolution, by hand
+#
+# A 3x3 input, a 2x2 filter, no padding, stride 1. The filter fits in 2x2 places, and `y[u, v]` is the sum of
+# `w[i, j] * x[u + i, v + j]`. Some loss has told us `dy`.
+
+# %%
+x = np.array([[1.0, 2, 0], [0, 1, 3], [2, 1, 1]])
+w = np.array([[1.0, 0], [2, -1]])
+y = np.zeros((2, 2))
+for u, v in np.ndindex(2, 2):
+    for i, j in np.ndindex(2, 2):
+        y[u, v] += w[i, j] * x[u + i, v + j]
+dy = np.array([[1.0, 3], [0, -1]])
+draw.show(figures.given(x=x, w=w, y=y, dy=dy), """Four small matrices: x with rows 1 2 0, 0 1 3, 2 1 1; the filter w
+          with rows 1 0, 2 -1; the output y with rows 0 1, 3 2; and dy with rows 1 3, 0 -1.""")
+
+# %% [markdown]
+# Every term of `y` is a product, `y += w * x`. You know what a product gives back: `dw += dy * x` and `dx += dy * w`.
+# That is the whole backward pass of a convolution. The rest of this lesson makes it fast.
+#
+# **Exercise 3.** The pixel in the middle, `x[1, 1]`, is seen from all four places, each time under another weight. On
+# paper: what is `dx[1, 1]`?
+
+# %%
+# --- solution
+dx_middle = 4.0
+# --- yours
+# dx_middle = None  # a number
+# --- end
+check.middle(dx_middle)
+
+# %% [markdown]
+# <details><summary>Hint 1: where to look</summary>
+#
+# Which place `(u, v)` sees `x[1, 1]` under which weight `(i, j)`? `u + i = 1` and `v + j = 1`.
+# </details>
+# <details><summary>Hint 2: the idea</summary>
+#
+# Place (0, 0) sees it under `w[1, 1]`, place (1, 1) under `w[0, 0]`. Find the other two; each brings
+# `dy[u, v] * w[i, j]`.
+# </details>
+# <details><summary>Hint 3: nearly the line</summary>
+#
+# `dy[0,0]*w[1,1] + dy[0,1]*w[1,0] + dy[1,0]*w[0,1] + dy[1,1]*w[0,0]`
+# </details>
+
+# %%
+dw, dx = np.zeros_like(w), np.zeros_like(x)
+for u, v in np.ndindex(2, 2):
+    for i, j in np.ndindex(2, 2):
+        # forward:  y[u, v] += w[i, j] * x[u + i, v + j]
+        dw[i, j] += dy[u, v] * x[u + i, v + j]
+        dx[u + i, v + j] += dy[u, v] * w[i, j]
+draw.show(figures.stamps(x, w, dy, dx, dw), """Upper row: each of the four numbers of dy stamps the filter,
+          multiplied by it, onto its own 2x2 place of a 3x3 sheet; the four sheets add to dx with rows 1 3 0, 2 4
+          -3, 0 -2 1. Lower row: the four 2x2 patches of x are lit, each weighed by its number of dy; they add to dw
+          with rows 6 -1, 2 9.""")
+
+# %% [markdown]
+# Two pictures to keep. For `dx`, **every output pixel stamps the filter back onto the patch it saw**, as strongly as
+# its `dy` says; where stamps overlap, they add. For `dw`, **every output pixel hands in the patch it saw**, weighed
+# by its `dy`.
+#
+# ## 6. With everything: images, channels, filters, stride, padding
+#
+# The full definition from lesson 02 (N images, C channels, F filters, U x V places, K x K kernel, stride S):
+#
+# $$y_{nfuv} = b_f + \sum_{c,i,j} w_{fcij}\; x^{\mathrm{pad}}_{n,\,c,\,Su+i,\,Sv+j}$$
+#
+# Seven indices, and still one product a term. Padding puts zeros around `x`; a zero is no number of ours, so what
+# would flow back to the rim is cut off. (The dilation D is 1 here, and left out.)
+#
+# **Predict.** Which shapes must `dx`, `dw` and `db` have? And how many times does the inner line run, compared with the
+# forward pass?
+
+# %%
+def conv2d_backward_loops(dy, x, w, stride, pad):
+    """The gradients of conv2d, straight from its definition.   ->   dx, dw, db"""
+    height, width = x.shape[2:]
+    xpad = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    dxpad, dw, db = np.zeros_like(xpad), np.zeros_like(w), np.zeros(len(w))
+    for n, f, u, v in np.ndindex(dy.shape):
+        db[f] += dy[n, f, u, v]
+        for c, i, j in np.ndindex(w.shape[1:]):
+            # forward:  y[n, f, u, v] += w[f, c, i, j] * xpad[n, c, stride * u + i, stride * v + j]
+            dw[f, c, i, j] += dy[n, f, u, v] * xpad[n, c, stride * u + i, stride * v + j]
+            dxpad[n, c, stride * u + i, stride * v + j] += dy[n, f, u, v] * w[f, c, i, j]
+    return dxpad[:, :, pad:pad + height, pad:pad + width], dw, db
+
+
+# %% [markdown]
+# A gradient has the shape of the thing it is the gradient of, always: one slope for each number. And now the judge,
+# on a case with nothing square in it.
+
+# %%
+x, w, b = rng.normal(size=(2, 3, 5, 6)), rng.normal(size=(4, 3, 3, 3)), rng.normal(size=4)
+y, _ = conv2d(x, w, b, stride=2, pad=1)
+dy = rng.normal(size=y.shape)
+dx, dw, db = conv2d_backward_loops(dy, x, w, 2, 1)
+assert dx.shape == x.shape and dw.shape == w.shape and db.shape == b.shape
+
+print(verdict(lambda x: conv2d(x, w, b, stride=2, pad=1)[0], x, dy, dx, "x"))
+print(verdict(lambda w: conv2d(x, w, b, stride=2, pad=1)[0], w, dy, dw, "w"))
+print(verdict(lambda b: conv2d(x, w, b, stride=2, pad=1)[0], b, dy, db, "b"))
+
+# %% [markdown]
+# Right, and hopelessly slow. The inner lines run as often as the forward pass multiplies, in Python. Lesson 02 cured
+# that with `im2col`. The cure works backwards too.
+#
+# ## 7. With matrices: `col2im`
+#
+# Forwards there are two steps: `X = im2col(x)` copies patches into columns, then `Y = W @ X`. Backwards, in reverse
+# order:
+#
+# 1. through the product: `dW = dY @ X.T`, done, and `dX = W.T @ dY`, the gradient of the *columns*;
+# 2. through the copying: from the columns' gradient to the image's.
+#
+# Section 2 has told us the rule for step 2: what was copied is added. Every pixel collects from all the columns it was
+# copied into. Let us see it as a matrix. `im2col` only copies, so it is linear: there is a matrix `A` of zeros and ones
+# with `cols = A @ x`. Feed it nine images with a single 1 in them, and read off the columns of `A`.
+#
+# **Predict.** For a 3x3 image and a 2x2 kernel `A` is 16 x 9. How many ones are in each row? In each column?
+
+# %%
+units = np.eye(9).reshape(9, 1, 3, 3)  # nine images, each with a single 1
+A = im2col(units, 2, 1, 0).reshape(9, 16).T
+image = rng.normal(size=(1, 1, 3, 3))
+assert np.allclose(A @ image.ravel(), im2col(image, 2, 1, 0).ravel())
+print("ones in each row:", A.sum(axis=1).astype(int))
+print("ones in each column, laid out as the image:", *A.sum(axis=0).astype(int).reshape(3, 3), sep="\n")
+draw.show(figures.copies(A, 4, 3), """Left, the matrix A of im2col, 16 rows and 9 columns: exactly one cell of each
+          row is filled, for each number of cols is a copy of one pixel. Right, its transpose, 9 rows and 16
+          columns: the rows have 1, 2 or 4 filled cells, four in the row of the middle pixel, which lies in all four
+          patches.""")
+
+# %% [markdown]
+# `cols = A @ x` is a matrix product, and its backward pass is in section 3: `dx = A.T @ dcols`. The transpose of
+# copying is adding. Nobody builds `A` (for one 128 x 160 image of 64 channels it would have $1.5\cdot10^{13}$ cells).
+# But we have `im2col` as a loop over the K x K taps of the kernel, one slice each, and to transpose that loop is to
+# swap the two sides of its line, and to let them add:
+#
+# ```python
+# cols[:, :, i, j] = xpad[:, :, rows, columns]      # im2col: read
+# xpad[:, :, rows, columns] += cols[:, :, i, j]     # its transpose: write back, adding
+# ```
+#
+# By hand first, on the 3x3 image of section 5. **Predict.** Put `im2col(x)` straight back in this way. Is it `x` again?
+
+# %%
+x = np.array([[1.0, 2, 0], [0, 1, 3], [2, 1, 1]])[None, None]
+cols = im2col(x, 2, 1, 0).reshape(1, 1, 2, 2, 2, 2)  # (N, C, K, K, U, V)
+back = np.zeros_like(x)
+for i, j, rows, columns in taps(2, 1, 1, 2, 2):  # kernel 2, stride 1, dilation 1, 2 x 2 places
+    back[:, :, rows, columns] += cols[:, :, i, j]
+print(back[0, 0])
+assert np.array_equal(back[0, 0], x[0, 0] * A.sum(axis=0).reshape(3, 3))
+assert np.array_equal(back.ravel(), A.T @ cols.ravel())
+
+# %% [markdown]
+# No: each pixel comes back as many times as it was copied, once at the corners, four times in the middle. `col2im` is
+# the *transpose* of `im2col`, not its inverse, and a gradient wants the transpose.
+#
+# With images, channels, stride and padding it is the library's, to the letter. Padding is undone at the end, by cutting
+# the rim off.
+
+# %%
+def col2im(cols, x_shape, k, stride, pad, dilation=1):
+    """(N, C*K*K, U*V) -> (N,C,H,W): the adjoint of im2col, every patch added back in place."""
+    xp = array_module(cols)
+    n, c, height, width = x_shape
+    u, v = conv_size(height, k, stride, pad, dilation), conv_size(width, k, stride, pad, dilation)
+    cols = cols.reshape(n, c, k, k, u, v)
+    xpad = xp.zeros((n, c, height + 2 * pad, width + 2 * pad), cols.dtype)
+    for i, j, rows, columns in taps(k, stride, dilation, u, v):
+        xpad[:, :, rows, columns] += cols[:, :, i, j]  # a pixel seen by many patches collects from all
+    return xpad[:, :, pad:pad + height, pad:pad + width]
+
+
+assert np.array_equal(col2im(im2col(x, 2, 1, 0), x.shape, 2, 1, 0), back)
+col2im(im2col(x, 2, 1, 0), x.shape, 2, 1, 0)
+
+# %% [markdown]
+# (`array_module` answers "NumPy or CuPy?", whichever made the array, so that the same lines run on a GPU.)
+#
+# > **Why not simpler?** Why `+=`, where `im2col` has `=`? With `=` every pixel keeps only what the *last* tap wrote.
+# > Put back the columns of an image of ones, and see how often each pixel is counted.
+
+# %%
+def col2im_assigning(cols, x_shape, k, stride, pad):
+    n, c, height, width = x_shape
+    u, v = conv_size(height, k, stride, pad), conv_size(width, k, stride, pad)
+    cols = cols.reshape(n, c, k, k, u, v)
+    xpad = np.zeros((n, c, height + 2 * pad, width + 2 * pad))
+    for i, j, rows, columns in taps(k, stride, 1, u, v):
+        xpad[:, :, rows, columns] = cols[:, :, i, j]  # the one wrong character
+    return xpad[:, :, pad:pad + height, pad:pad + width]
+
+
+# %%
+ones = np.ones((1, 1, 7, 8))
+cols = im2col(ones, 3, 1, 0)  # kernel 3, stride 1
+added, assigned = col2im(cols, ones.shape, 3, 1, 0)[0, 0], col2im_assigning(cols, ones.shape, 3, 1, 0)[0, 0]
+assert added.max() == 9 and assigned.max() == 1
+draw.show(figures.counts({"added: patches that see the pixel": added, "assigned: only one is kept": assigned}), """
+          Two 7 x 8 maps for a 3x3 kernel at stride 1. Added: 1 in the corners, growing to 9 = 3 x 3 everywhere two
+          pixels or more from the border. Assigned: 1 everywhere, eight of nine reports lost in the middle.""")
+
+# %% [markdown]
+# **Exercise 4: predict a figure.** Change the stride from 1 to 2. What is the largest number in the left map now?
+# Write it first; then change `stride` in the cell after that and run it. Look for the last column, too.
+
+# %%
+# --- solution
+largest_count = 4
+# --- yours
+# largest_count = None  # a whole number
+# --- end
+check.most_patches(largest_count)
+
+# %% [markdown]
+# <details><summary>Hint 1: where to look</summary>
+#
+# Along one side first: kernels of 3 start at pixels 0, 2 and 4. Which pixels do they cover?
+# </details>
+# <details><summary>Hint 2: the idea</summary>
+#
+# Pixel 2 is the last of the first kernel and the first of the second. Pixel 3 lies in one only. No pixel lies in three.
+# </details>
+# <details><summary>Hint 3: nearly the line</summary>
+#
+# Rows and columns are covered independently: the most along one side, squared.
+# </details>
+
+# %%
+# --- solution
+stride = 2
+# --- yours
+# stride = 1  # now try 2, and then 3
+# --- end
+cols = im2col(ones, 3, stride, 0)
+added, assigned = col2im(cols, ones.shape, 3, stride, 0)[0, 0], col2im_assigning(cols, ones.shape, 3, stride, 0)[0, 0]
+draw.show(figures.counts({f"added, stride {stride}": added, f"assigned, stride {stride}": assigned}), f"""Two 7 x 8
+          maps for a 3x3 kernel at stride {stride}: added, with numbers from {added.min():.0f} to {added.max():.0f};
+          assigned, with numbers from {assigned.min():.0f} to {assigned.max():.0f}.""")
+
+# %% [markdown]
+# At stride 2 neighbouring patches share one row and one column of pixels, so counts are 1, 2 and 4, in a lattice:
+# remember it, it comes back as a checkerboard in lesson 05. The last column shows 0: eight columns, but the third
+# kernel ends at the seventh. Nobody sees those pixels, so they cannot move the loss: their gradient is 0.
+#
+# > **Why not simpler?** Why a loop over taps; could one not write `x[where] += cols` with one array of indices?
+# > NumPy reads, adds and writes back all at once: an index that occurs twice is added once.
+
+# %%
+collected = np.zeros(3)
+collected[np.array([0, 0, 2])] += 1  # index 0 is there twice
+print(collected)
+assert collected[0] == 1  # np.add.at would give 2, and is slow; the slices of one tap never meet a pixel twice
+
+# %% [markdown]
+# ### A second judge: the adjoint test
+#
+# For any matrix $\langle A x, c\rangle = \langle x, A^T c\rangle$, where $\langle\cdot,\cdot\rangle$ multiplies two
+# arrays element by element and sums: both sides are $\sum_{r,k} c_r A_{rk} x_k$. So whatever claims to be the
+# transpose of `im2col` must satisfy
+#
+# $$\langle \mathrm{im2col}(x),\, c\rangle = \langle x,\, \mathrm{col2im}(c)\rangle
+# \quad\text{for every } x \text{ and } c.$$
+#
+# Two random arrays, two sums, any size, exact up to rounding. It cannot say where a mistake is, and only linear
+# operations have an adjoint; but it takes a millisecond where differences take minutes.
+
+# %%
+x = rng.normal(size=(2, 16, 33, 40))
+cols = im2col(x, 3, 2, 1)
+c = rng.normal(size=cols.shape)
+there, here = np.sum(cols * c), np.sum(x * col2im(c, x.shape, 3, 2, 1))
+print(f"<im2col(x), c> = {there:.10f}\n<x, col2im(c)> = {here:.10f}")
+print(f"with = for +=:   {np.sum(x * col2im_assigning(c, x.shape, 3, 2, 1)):.10f}")
+assert np.isclose(there, here, rtol=1e-10)
+
+# %% [markdown]
+# ## 8. Convolution, under five headings
+#
+# Every layer in these lessons is summed up like this.
+#
+# ### Shapes
+# `x (N,C,H,W)`, `w (F,C,K,K)`, `b (F,)` give `y (N,F,U,V)` with $U = \lfloor (H + 2P - K)/S \rfloor + 1$. As
+# matrices, for each image: `W (F, C·K·K) @ X (C·K·K, U·V)`. Gradients have the shapes of what they are gradients of.
+#
+# ### Forward
+# `Y = W @ X + b` with `X = im2col(x)`.
+#
+# ### What to remember
+# `x` and `w`, for `dW` needs `X` and `dX` needs `W`. Not `X` itself: it is up to K·K times as large as `x`, and
+# quickly made again.
+
+# %%
+x, w, b = rng.normal(size=(2, 3, 5, 6)), rng.normal(size=(4, 3, 3, 3)), rng.normal(size=4)
+y, cache = conv2d(x, w, b, stride=2, pad=1)
+print("remembered:", [part.shape if isinstance(part, np.ndarray) else part for part in cache])
+layer = np.zeros((1, 64, 32, 40), np.float32)  # what conv3_2 of our nets gets for one photograph
+print(f"x {layer.nbytes / 1e6:.2f} MB, its columns {im2col(layer, 3, 1, 1).nbytes / 1e6:.2f} MB")
+
+# %% [markdown]
+# The cache is a plain tuple: `x`, `w`, whether there was a bias, stride, pad, dilation.
+#
+# ### Backward
+# **Exercise 5: two lines are missing.** This is the library's own function, but for the lines that matter. `rows` is
+# `dY`: for each image F rows of U·V numbers; `cols` is `X`. Mind two things: the batch is a leading axis of both, and
+# all images share one `w`. (`need_dx=False` spares the first layer a gradient that nobody wants: that of the
+# photograph.)
+
+# %%
+def conv2d_backward(dy, cache, *, need_dx=True, need_dw=True):
+    """dW = dY @ X.T,   dX = col2im(W.T @ dY),   db = dY summed over images and pixels.
+
+    dy (N,F,U,V)   ->   dx (N,C,H,W), dw (F,C,K,K), db (F,); what is not needed, and db where there was no b: None
+    """
+    x, w, has_b, stride, pad, dilation = cache
+    n, f, k = len(dy), w.shape[0], w.shape[2]
+    rows = dy.reshape(n, f, -1)
+    dx = dw = db = None
+    if need_dw:
+        cols = im2col(x, k, stride, pad, dilation)
+        # --- solution
+        dw = (rows @ cols.swapaxes(1, 2)).sum(axis=0).reshape(w.shape)
+        # --- yours
+        # dw = None  # yours: a product for each image, then the batch, then w's shape
+        # --- end
+        db = dy.sum(axis=(0, 2, 3)) if has_b else None
+    if need_dx:
+        # --- solution
+        dx = col2im(w.reshape(f, -1).T @ rows, x.shape, k, stride, pad, dilation)
+        # --- yours
+        # dx = None  # yours: the gradient of the columns, then back to the image
+        # --- end
+    return dx, dw, db
+
+
+check.conv2d_backward(conv2d_backward)
+
+# %% [markdown]
+# <details><summary>Hint 1: where to look</summary>
+#
+# The docstring's first line has both products. Print the shapes of `rows`, `cols` and `w.reshape(f, -1)`; on arrays
+# with three axes `@` multiplies the last two, image by image.
+# </details>
+# <details><summary>Hint 2: the idea</summary>
+#
+# `X.T` for every image is `cols` with its last two axes swapped. The images share `w`, so their gradients add. `W` is
+# `w.reshape(f, -1)`; its transpose meets `rows`, and what comes out are columns.
+# </details>
+# <details><summary>Hint 3: nearly the line</summary>
+#
+# `dw = (rows @ cols.swapaxes(1, 2)).sum(axis=...).reshape(...)` and
+# `dx = col2im(w.reshape(f, -1).T @ ..., x.shape, k, stride, pad, dilation)`
+# </details>
+#
+# ### Check
+# `dW` is a sum over images of `dY @ X.T`, `dx` is `col2im(W.T @ dY)`, `db` a sum: the library's function is these
+# lines. Against the loops, against the judge, and once as adjoints, for without its bias a convolution is linear in
+# `x`. From here on we use the library's.
+
+# %%
+from minifcn.ops.conv import conv2d_backward
+from minifcn.ops.im2col import col2im
+
+dy = rng.normal(size=y.shape)
+dx, dw, db = conv2d_backward(dy, cache)
+for mine, loops in zip((dx, dw, db), conv2d_backward_loops(dy, x, w, 2, 1), strict=True):
+    assert np.allclose(mine, loops, rtol=1e-12)
+assert_gradient(lambda x: conv2d(x, w, b, stride=2, pad=1)[0], x, dy, dx, "x")
+assert_gradient(lambda w: conv2d(x, w, b, stride=2, pad=1)[0], w, dy, dw, "w")
+assert_gradient(lambda b: conv2d(x, w, b, stride=2, pad=1)[0], b, dy, db, "b")
+assert np.isclose(np.sum(conv2d(x, w, stride=2, pad=1)[0] * dy), np.sum(x * dx), rtol=1e-10)
+dx.shape, dw.shape, db.shape
+
+# %% [markdown]
+# **Exercise 6.** A batch of 2 images of 7 x 9 pixels, a 3x3 kernel, stride 2, padding 1, and `dy` of ones. What is
+# each number of `db`? (Shape formula first.)
+
+# %%
+# --- solution
+db_of_ones = 40
+# --- yours
+# db_of_ones = None  # a number
+# --- end
+check.bias_of_ones(db_of_ones)
+
+# %% [markdown]
+# <details><summary>Hint 1: where to look</summary>
+#
+# `db` adds up everything the bias was copied to. To how many numbers was one bias copied?
+# </details>
+# <details><summary>Hint 2: the idea</summary>
+#
+# Images times places, N · U · V.
+# </details>
+# <details><summary>Hint 3: nearly the line</summary>
+#
+# `U = (7 + 2 - 3) // 2 + 1`, and V in the same way.
+# </details>
+
+# %%
+y, cache = conv2d(np.zeros((2, 3, 7, 9)), w, b, stride=2, pad=1)
+conv2d_backward(np.ones(y.shape), cache)[2]
+
+# %% [markdown]
+# ## 9. Break it
+#
+# Eight backward passes, each wrong in one place. All run without complaint and give arrays of the right shape. We
+# choose C·K·K = F = 9, so that `W` is square and even a forgotten transpose runs.
+#
+# **Predict** before you run it. Which mistakes make `dx` wrong, which `dw`, which `db`? For which is *part* of `dx`
+# still right, and which part?
+
+# %%
+x, w, b = rng.normal(size=(2, 1, 7, 9)), rng.normal(size=(9, 1, 3, 3)), rng.normal(size=9)
+y, cache = conv2d(x, w, b, stride=2, pad=1)
+dy = rng.normal(size=y.shape)
+dx, dw, db = conv2d_backward(dy, cache)
+rows, cols = dy.reshape(2, 9, -1), im2col(x, 3, 2, 1)
+dcols = w.reshape(9, -1).T @ rows
+dxpad = col2im(dcols, (2, 1, 9, 11), 3, 2, 0)  # before the rim of padding is cut off
+
+wrong_dx = {
+    "= for +=": col2im_assigning(dcols, x.shape, 3, 2, 1),
+    "W for W.T": col2im(w.reshape(9, -1) @ rows, x.shape, 3, 2, 1),
+    "branch counted twice": dx + dx,
+    "rim cut at one end": dxpad[:, :, :7, :9],
+}
+shifted = im2col(np.pad(x, ((0, 0), (0, 0), (0, 2), (0, 2))), 3, 2, 0)
+wrong_dw = {
+    "X padded at one end": (rows @ shifted.swapaxes(1, 2)).sum(axis=0).reshape(w.shape),
+    "no sum over the batch": (rows[0] @ cols[0].T).reshape(w.shape),
+    "mean over the batch": (rows @ cols.swapaxes(1, 2)).mean(axis=0).reshape(w.shape),
+}
+wrong_db = {"first image only": dy[0].sum(axis=(1, 2))}
+
+# %%
+for name, wrong in wrong_dx.items():
+    print(f"{name:<23}", verdict(lambda x: conv2d(x, w, b, stride=2, pad=1)[0], x, dy, wrong, "x"))
+for name, wrong in wrong_dw.items():
+    print(f"{name:<23}", verdict(lambda w: conv2d(x, w, b, stride=2, pad=1)[0], w, dy, wrong, "w"))
+for name, wrong in wrong_db.items():
+    print(f"{name:<23}", verdict(lambda b: conv2d(x, w, b, stride=2, pad=1)[0], b, dy, wrong, "b"))
+
+# %% [markdown]
+# All caught. The words say that it is wrong, and how often. *Where* it is wrong says why. The left panel is `dx` of the
+# first image as it should be; A to D are the errors, `dx - measured`, of the four wrong ones in another order, with a
+# dot where there is none. **Predict.** Which is which?
+
+# %%
+measured = numeric_gradient(lambda x: conv2d(x, w, b, stride=2, pad=1)[0], x, dy)
+order = ("rim cut at one end", "= for +=", "W for W.T", "branch counted twice")
+maps = {"dx as it should be": measured[0, 0]}
+for letter, name in zip("ABCD", order, strict=True):
+    maps[letter] = (wrong_dx[name] - measured)[0, 0]
+draw.show(figures.errors(maps, np.sqrt(np.mean(measured**2))), """The gradient dx, 7 x 9 numbers of both signs, and
+          four maps of errors. A and C: wrong everywhere, without a pattern. B: right, marked by dots, at every second
+          pixel of every second row, 20 of 63. D: wrong everywhere, and the same picture as dx itself.""")
+
+# %% [markdown]
+# - **D, counted twice**, is `dx` itself: given over measured is 2 in every element. Look for a fork, added at both
+#   ends. (Exactly half, as with the **mean over the batch** of two, is the same symptom with another number.)
+# - **B, `=` for `+=`**, leaves a lattice of right pixels: those in only one patch, where there is nothing to add. It is
+#   the count map of exercise 4 again, now with padding.
+# - **A and C** look equally wild. But what **A** claims is the right gradient at the wrong place, one pixel down and to
+#   the right: the **rim was cut at one end**. `X` **padded at one end** is the same mistake on the way into `dw`.
+# - **C, `W` for `W.T`**, has no pattern at all. Look for a transpose, or for a `reshape` in its place.
+# - **No sum over the batch** leaves `dw` wrong by another amount everywhere, and so does **first image only** with
+#   `db`. With a batch of 1 both would have passed.
+
+# %%
+right = np.isclose(wrong_dx["= for +="], measured, atol=1e-6)[0, 0]
+assert right[::2, ::2].all() and right.sum() == 20
+assert np.allclose(wrong_dx["branch counted twice"], 2 * measured)
+assert np.allclose(wrong_dx["rim cut at one end"][:, :, 1:, 1:], measured[:, :, :-1, :-1])
+right.astype(int)
+
+# %% [markdown]
+# ## 10. Surprise: `dx` is a convolution
+#
+# Look at `dx[1, 1]` in section 5 once more: `dy` under a 2x2 window, multiplied by the filter, only with the filter's
+# numbers in reverse order. Let us see whether that is so everywhere. At stride 1 the definition says that place `u`
+# sees pixel `a` (of the padded image: `a + P`) under weight `i = a + P - u`. Collect what comes back to pixel
+# $(a, d)$:
+#
+# $$dx_{ncad} = \sum_f \sum_{u,v} w_{f,\,c,\,a+P-u,\,d+P-v}\; dy_{nfuv}.$$
+#
+# The index of `w` *falls* as `u` rises. Count it from the other end, $i' = K-1-(a+P-u)$, so that
+# $u = a + i' - (K-1-P)$:
+#
+# $$dx_{ncad} = \sum_{f,\,i',\,j'} \underbrace{w_{f,\,c,\,K-1-i',\,K-1-j'}}_{w'_{c f i' j'}}\;\;
+# dy_{n,\,f,\;a + i' - (K-1-P),\;d + j' - (K-1-P)}$$
+#
+# which is, letter for letter, a convolution over `dy`: padding $P' = K-1-P$, filters $w'$ turned by half a turn, and
+# with F and C swapped, for now the sum runs over F. (Weights whose index falls outside 0 to K - 1 do not exist, and
+# where the index of `dy` falls outside the map nothing comes back: that is what the padding with zeros says. P may be
+# K - 1 at most.)
+
+# %%
+x, w = rng.normal(size=(2, 3, 5, 6)), rng.normal(size=(4, 3, 3, 3))
+w_turned = w[:, :, ::-1, ::-1].swapaxes(0, 1)  # (C, F, K, K)
+for pad in (0, 1, 2):
+    y, cache = conv2d(x, w, pad=pad)
+    dy = rng.normal(size=y.shape)
+    assert np.allclose(conv2d(dy, w_turned, pad=2 - pad)[0], conv2d_backward(dy, cache)[0])
+    print(f"padding {pad}: dx is a convolution with padding {2 - pad}")
+
+# %% [markdown]
+# On the numbers of section 5, K = 2 and P = 0. **Predict.** Move the red window to the top left corner. Which number of
+# `dx` does it give, and is it the one you find there?
+
+# %%
+w = np.array([[1.0, 0], [2, -1]])
+dy = np.array([[1.0, 3], [0, -1]])
+by_convolution = conv2d(dy[None, None], w[None, None, ::-1, ::-1], pad=1)[0][0, 0]
+assert np.array_equal(by_convolution, [[1, 3, 0], [2, 4, -3], [0, -2, 1]])  # the sum of four stamps
+draw.show(figures.turned(dy, w, by_convolution, (1, 1)), """Four matrices. dy with rows 1 3, 0 -1 inside a rim of
+          zeros, 4 x 4 in all, a 2x2 window framed in its middle; the filter with rows 1 0, 2 -1; the same turned by
+          half a turn, rows -1 2, 0 1; and dx, 3 x 3, with its middle number 4 framed: the sum of window times
+          turned filter.""")
+
+# %% [markdown]
+# So every machine that runs convolutions forwards quickly can run these backwards. At stride 2 the same holds with
+# zeros pushed between the numbers of `dy`, and then a *small* map gives a *large* one: an operation that makes maps
+# larger, found by running a convolution backwards. Lesson 05 is about nothing else.
+#
+# ## 11. ReLU, under five headings
+#
+# The smallest layer there is, and the first that is not linear.
+#
+# ### Shapes
+# Any shape in, the same out.
+#
+# ### Forward
+# $y = \max(x, 0)$, each number for itself.
+#
+# ### What to remember
+# Where `x` was positive. `y` tells as much, since $y > 0$ exactly where $x > 0$, and the next layer keeps `y` anyway.
+#
+# ### Backward
+# Where $x > 0$ the output is a copy of the input, slope 1. Where $x < 0$ it is 0 whatever `x` does, slope 0. So
+# $dx = dy$ where $x > 0$, else 0. At the kink itself there is no slope; everybody takes 0.
+#
+# **Predict** `dx` for `x` with rows 2, -1, 3 and -4, 5, -2, and `dy` with rows 1, 7, -3 and 6, 2, 8.
+
+# %%
+from minifcn.ops import relu, relu_backward
+
+x, dy = np.array([[2.0, -1, 3], [-4, 5, -2]]), np.array([[1.0, 7, -3], [6, 2, 8]])
+y, cache = relu(x)
+dx = relu_backward(dy, cache)
+assert np.array_equal(dx, dy * (x > 0)) and np.array_equal(y, np.maximum(x, 0))
+draw.show(figures.gates(x, y, dy, dx), """Four 2x3 matrices, three places shaded where x is positive: x; y with
+          zeros where x is negative; dy with rows 1 7 -3, 6 2 8; and dx with rows 1 0 -3, 0 2 0: the gradient passes
+          where x did.""")
+
+# %% [markdown]
+# A gate: what did not pass forwards does not come back. A negative `dy` passes as well as a positive one; the sign that
+# counts is that of `x`.
+#
+# ### Check
+# Away from the kink, as section 4 said.
+
+# %%
+x = rng.normal(size=(2, 3, 5, 6))
+x += 0.1 * np.sign(x)  # no number nearer to 0 than 0.1
+dy = rng.normal(size=x.shape)
+assert_gradient(lambda x: relu(x)[0], x, dy, relu_backward(dy, relu(x)[1]), "x")
+print(verdict(lambda x: relu(x)[0], x, dy, dy * (dy > 0), "x"))  # a gate on the wrong sign
+
+# %% [markdown]
+# ## 12. What it costs, and back to the photograph
+#
+# Count multiplications. Forwards, each of the N·F·U·V outputs is a sum of C·K·K products. `dW = dY @ X.T` pairs the
+# same three sides in another order, and so does `dX = W.T @ dY`.
+#
+# **Predict.** How many times the multiplications of a forward pass does a backward pass need?
+
+# %%
+def multiplications(a, b):
+    """Of the matrix product a @ b."""
+    return a.shape[0] * a.shape[1] * b.shape[1]
+
+
+W, X = np.empty((64, 64 * 9)), np.empty((64 * 9, 32 * 40))  # conv3_2 of our nets
+dY = np.empty((64, 32 * 40))
+forward = multiplications(W, X)
+backward = multiplications(dY, X.T) + multiplications(W.T, dY)
+assert backward == 2 * forward
+print(f"forward {forward:,}, backward {backward:,}")
+
+# %% [markdown]
+# Twice. That is exact for the products; `im2col` once more and `col2im` come on top, and the first layer, which needs
+# no `dX`, gets off with half. A step of training costs about three forward passes. Measuring instead would have taken
+# one for every weight.
+#
+# Now the nine slopes of section 1 again, from a single backward pass. The loss was
+# $\frac{1}{2}\,\mathrm{mean}\,(y - y_{\mathrm{wanted}})^2$; its slope along one `y` is the difference, divided by how
+# many there are.
+#
+# **Predict.** We measured one-sided, with $h = 0.001$, on a loss that is a parabola in each weight. In which digit
+# will the two differ?
+
+# %%
+y, cache = conv2d(photo, start, pad=1)
+dy = (y - wanted) / y.size
+_, dw, _ = conv2d_backward(dy, cache, need_dx=False)
+print("measured, ten forward passes:", dw_measured[0, 0].round(5), sep="\n")
+print("one backward pass:", dw[0, 0].round(5), sep="\n")
+assert np.allclose(dw, dw_measured, rtol=0, atol=1e-4)
+assert_gradient(loss, start, 1.0, dw, "w")
+
+# %% [markdown]
+# The difference is Taylor's $\frac{h}{2} f''$, the same in all nine places but for the border: nearly all weights see
+# nearly the same pixels. Two-sided differences have no such error on a parabola ($f''' = 0$), and agree to the last
+# digits.
+#
+# ## 13. Two more for you
+#
+# ### A layer of your own
+#
+# Here is a small layer, one scale and one shift for each channel. (The authors' FCN-8s that is trained in one go has
+# such scales, fixed and without a shift, in front of its skips.) Its forward pass is complete. **Exercise 7.** Write
+# its backward pass, all of it.
+
+# %%
+def scale(x, a, b):
+    """y[n,c,h,w] = a[c] * x[n,c,h,w] + b[c].     x (N,C,H,W)   a (C,)   b (C,)   ->   y (N,C,H,W), cache"""
+    return a[:, None, None] * x + b[:, None, None], (x, a)
+
+
+def scale_backward(dy, cache):
+    """dy (N,C,H,W)   ->   dx (N,C,H,W), da (C,), db (C,)"""
+    # --- solution
+    x, a = cache
+    return a[:, None, None] * dy, (dy * x).sum(axis=(0, 2, 3)), dy.sum(axis=(0, 2, 3))
+    # --- yours
+    # x, a = cache
+    # return None, None, None  # yours: dx, da, db
+    # --- end
+
+
+check.scale_backward(scale_backward)
+
+# %% [markdown]
+# <details><summary>Hint 1: where to look</summary>
+#
+# The table of three rules in section 2. Each term of `y` is a product `a * x`, plus `b`. What was copied?
+# </details>
+# <details><summary>Hint 2: the idea</summary>
+#
+# Write the loop: `y[n,c,h,w] += a[c] * x[n,c,h,w]`, and its two mirror lines. `a[c]` and `b[c]` are used for all n,
+# h, w, so their gradients are sums over these three axes.
+# </details>
+# <details><summary>Hint 3: nearly the line</summary>
+#
+# `da` is `(dy * x).sum(axis=...)`; `db` is a sum as well; `dx` is `dy` times the other factor, reshaped as in the
+# forward pass.
+# </details>
+#
+# ### Find the bug
+#
+# A layer that lifts contrast: it subtracts from every map its own mean $m$ over the pixels, then scales. The backward
+# pass that comes with it is wrong.
+#
+# $$y = s\,(x - m), \qquad m_{nc} = \frac{1}{HW}\sum_{h,w} x_{nchw}$$
+
+# %%
+def contrast(x, s):
+    """y = s[c] * (x - mean of x over the pixels).     x (N,C,H,W)   s (C,)   ->   y (N,C,H,W), cache"""
+    centred = x - x.mean(axis=(2, 3), keepdims=True)
+    return s[:, None, None] * centred, (x, s)
+
+
+def contrast_backward_given(dy, cache):
+    x, s = cache
+    centred = x - x.mean(axis=(2, 3), keepdims=True)
+    ds = (dy * centred).sum(axis=(0, 2, 3))
+    dcentred = s[:, None, None] * dy
+    dx = dcentred
+    return dx, ds
+
+
+# %%
+x, s = rng.normal(size=(2, 3, 4, 5)), np.array([1.0, -2.0, 3.0])
+y, cache = contrast(x, s)
+dy = rng.normal(size=y.shape)
+dx, ds = contrast_backward_given(dy, cache)
+print(verdict(lambda x: contrast(x, s)[0], x, dy, dx, "x"))
+print(verdict(lambda s: contrast(x, s)[0], s, dy, ds, "s"))
+
+# %% [markdown]
+# The check has done its part: `ds` is right, `dx` wrong in every element. Now you: where, and how? Here is the error.
+
+# %%
+error = dx - numeric_gradient(lambda x: contrast(x, s)[0], x, dy)
+assert np.ptp(error, axis=(2, 3)).max() < 1e-8
+draw.show(figures.flat_errors(error[0], np.abs(error[0]).max()), f"""The error of dx for the first image, three maps
+          of 4 x 5 pixels, a channel each: within each map the error is the same number in all pixels,
+          {error[0, 0, 0, 0]:.2f}, {error[0, 1, 0, 0]:.2f} and {error[0, 2, 0, 0]:.2f}.""")
+
+# %% [markdown]
+# One number a map, the same in every pixel. **Exercise 8.** Which way from `x` to the loss has been forgotten? Write
+# the backward pass right.
+
+# %%
+def contrast_backward(dy, cache):
+    """dy (N,C,H,W)   ->   dx (N,C,H,W), ds (C,)"""
+    # --- solution
+    x, s = cache
+    centred = x - x.mean(axis=(2, 3), keepdims=True)
+    ds = (dy * centred).sum(axis=(0, 2, 3))
+    dcentred = s[:, None, None] * dy
+    dmean = -dcentred.sum(axis=(2, 3), keepdims=True)  # the mean was copied to every pixel, with a minus
+    dx = dcentred + dmean / (x.shape[2] * x.shape[3])  # and every pixel had a share of 1 / HW in it
+    return dx, ds
+    # --- yours
+    # return None  # yours: copy the given one, and mend it
+    # --- end
+
+
+check.contrast_backward(contrast_backward)
+
+# %% [markdown]
+# <details><summary>Hint 1: where to look</summary>
+#
+# `x` is used twice in the formula.
+# </details>
+# <details><summary>Hint 2: the idea</summary>
+#
+# Draw the graph: `x` forks, one branch straight into the difference, the other through the mean. The mean is copied
+# to all pixels of its map (with a minus), so its gradient is a sum over them. Each pixel has a share of `1 / (H * W)`
+# in the mean.
+# </details>
+# <details><summary>Hint 3: nearly the line</summary>
+#
+# `dmean = -dcentred.sum(axis=(2, 3), keepdims=True)`, and `dx = dcentred + dmean / (...)`
+# </details>
+#
+# ### In your own words
+#
+# A friend reads `im2col` and says: "It copies numbers from the image into columns. So on the way back `col2im` must
+# copy them from the columns into the image. The `+=` is a slip." Explain, without a formula, what a gradient is and
+# why it must be `+=`. Then explain why the friend's version would still get *some* pixels right.
+
+# %% [markdown] tags=["answer"]
+# *One answer.* A gradient says how much the loss moves when one number is nudged. A pixel in the middle was copied
+# into nine columns. Nudge it, and nine numbers move at once, each moves the loss in its own way, and the loss moves
+# by all of these together: so the pixel's gradient is the sum of nine. What comes back through `col2im` are not
+# pixels that return to their place; they are nine reports about the same pixel. Copying keeps the last report and
+# loses eight. Only pixels that lie in a single patch have a single report, and for those assigning and adding are the
+# same: at stride 1 without padding the four corners, at stride 2 a lattice.
+
+# %% [markdown]
+# ## To remember
+#
+# 1. A gradient is a number you can measure: nudge, see how the loss moves, divide; the backward pass only gets all of
+#    them at once, by giving back for every product `y += w * x` the two mirror lines `dw += dy * x` and
+#    `dx += dy * w`.
+# 2. What is copied forwards is added backwards: `im2col` copies and `col2im` adds, a bias is copied and `db` is a
+#    sum, a map used by two branches collects from both.
+# 3. A gradient check compares backward with forward by two-sided differences in float64, with a step near $10^{-5}$, a
+#    random `dy` and sizes that all differ; it finds almost every wrong line, and knows nothing of a wrong forward pass.
+#
+# **Next:** lesson 04 halves the maps. What does a maximum give back, and how much of the image does a pixel of the
+# last map see?

@@ -1,0 +1,981 @@
+# %% [markdown]
+# # 05 · Upsampling
+#
+# **How does a map get larger?** Five halvings have made 4 x 5 cells of an image of 128 x 160 pixels (lesson 04). The
+# net has a score for every cell, and needs one for every pixel. This lesson builds the layer that goes back up. It has
+# four names: *deconvolution*, *up-convolution*, *transposed convolution*, *fractionally strided convolution*. They mean
+# one operation, and it is not the inverse of anything.
+#
+# Afterwards you can
+#
+# - enlarge a small map on paper, and say beforehand how large it will be;
+# - write the layer, forward and backward, from its docstring alone;
+# - say what exactly is transposed, and why nothing is undone;
+# - derive the weights that interpolate, and why the kernel has twice the stride's size;
+# - recognise a checkerboard, a lost overlap and a shifted map when you see one.
+#
+# *About 45 minutes to read, two hours with the exercises, seconds to run. You need lessons 02 (im2col) and 03 (its
+# gradients); lesson 04 for where small maps come from.*
+
+# %%
+import numpy as np
+from PIL import Image
+
+import minifcn
+from lessons import draw
+from lessons.check import lesson05 as check
+from lessons.draw import lesson05 as figures
+from minifcn.datasets import VOCSegmentation, harbour
+from minifcn.gradcheck import assert_gradient
+from minifcn.ops import (bilinear_kernel, col2im, conv2d, conv2d_backward, conv_transpose2d,
+                         conv_transpose2d_backward, im2col, max_pool2d, max_pool2d_backward)
+
+# %% [markdown]
+# Here are the small map and what became of it. The net is the shipped FCN-32s of lesson 00, cut open just before its
+# last layer: `score_fr` gives each of the 4 x 5 cells a score for each class. We look at the class *sheep*.
+#
+# **Predict.** 20 numbers go in, 20,480 come out. Where on the large map is the largest value? What do you expect at the
+# map's border? (Its contour lines lie 5 apart: dashed below 0, solid from 0 on.)
+
+# %%
+model = minifcn.load("harbour-fcn32s")
+image, truth = VOCSegmentation(harbour.root(), "val")[20]
+x = model.net.preprocess(image[None])
+coarse = model.net.body.forward(x, train=False)["drop7"]
+scores = model.net.head.layers["score_fr"].forward(coarse)
+large = model.net.forward(x)
+sheep = model.classes.index("sheep")
+print(f"{scores.shape} -> {large.shape}")
+draw.show(figures.question(image, scores[0, sheep], large[0, sheep], "sheep"),
+          "Three panels: a harbour image of 128 x 160 pixels with a sheep in front of a hut; the 4 x 5 map of scores "
+          "for sheep, written as numbers, 9 and 9 where the sheep is and negative around it; and the 128 x 160 map "
+          "made of it with contour lines: one bright hill that slopes evenly, in dark surroundings whose values shrink "
+          "towards 0 at the border.")
+
+# %% [markdown]
+# The hill has its top where the largest numbers were, and slopes evenly from cell to cell. Towards the border the
+# values shrink: the corner of the cell with -24 is not nearly as dark as its middle. We did not ask for that. By the
+# end you can account for each of these.
+
+# %% [markdown]
+# ## 1 · The smallest case, by hand
+#
+# A convolution *gathers*: each output pixel looks at a patch and weighs it with the kernel. The way back *scatters*:
+#
+# > **Each input pixel stamps the kernel into the output, scaled by its own value. Stamps lie S pixels apart. Where they
+# > overlap, they add.**
+#
+# Take a 2 x 2 map and a 2 x 2 kernel. The map's numbers are chosen so that each digit of a sum tells who stamped it:
+#
+# $$x = \begin{pmatrix} 1 & 10 \\ 100 & 1000 \end{pmatrix} \qquad
+#   w = \begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}$$
+#
+# **Exercise 1.** On paper, with stride 1: how large is the result, and what number stands in its middle?
+
+# %%
+# --- solution
+middle = 4 * 1 + 3 * 10 + 2 * 100 + 1 * 1000
+# --- yours
+# middle = None  # your number
+# --- end
+check.middle(middle)
+
+# %% [markdown]
+# <details><summary>Hint 1: where to look</summary>
+#
+# The stamp of the 1 covers rows 0, 1 and columns 0, 1 of the result. The stamp of the 10 lies one column further right.
+# Where do the other two lie?
+#
+# </details>
+# <details><summary>Hint 2: the idea</summary>
+#
+# The result is 3 x 3, and its middle is the only pixel that all four stamps cover. Each covers it with another corner.
+#
+# </details>
+# <details><summary>Hint 3: nearly the line</summary>
+#
+# The stamp of the 1 covers the middle with its lower right corner: 4 times 1. The stamp of the 10 with its lower left
+# corner: 3 times 10. And so on.
+#
+# </details>
+#
+# **Predict.** And with stride 2: how large is the result, and how many of its pixels are reached twice?
+
+# %%
+tiny_x = np.array(((1, 10), (100, 1000)))
+tiny_w = np.array(((1, 2), (3, 4)))
+draw.show(figures.stamps(tiny_x, tiny_w),
+          "Two rows of tables. Stride 1: the stamps of 1, 10, 100 and 1000, each 2 x 2 numbers at its own place in a "
+          "3 x 3 table, and their sum 1 12 20, 103 1234 2040, 300 3400 4000: the middle is reached by four stamps. "
+          "Stride 2: 4 x 4 tables, the stamps lie side by side and no pixel is reached twice.")
+
+# %% [markdown]
+# At stride 2 this kernel's stamps touch without overlapping. The number 1234 says something else besides: the thousand
+# met the kernel's *first* number, and the one met its *last*. Seen from an output pixel the kernel is turned by half a
+# turn. Remember that; it comes back in section 4.
+
+# %% [markdown]
+# ## 2 · Loops from the definition
+#
+# With N images, C channels in, F channels out, and a kernel of its own for each pair of channels:
+#
+# $$y^{pad}_{n,\,f,\;S h+i,\;S v+j} \mathrel{+}= x_{n,c,h,v}\; w_{c,f,i,j} \qquad\text{for all } c, h, v, i, j$$
+#
+# and $y$ is $y^{pad}$ without $P$ rows and columns on every side. A convolution *puts* padding around its input. This
+# layer runs the other way, so it *cuts* padding off its output.
+#
+# **Exercise 2.** How long is one side of $y$? Where does the last stamp start, how long is it, what is cut off?
+
+# %%
+def side(size, k, stride, pad):
+    """Pixels along one side of the result, for `size` pixels along that side of the map."""
+    # --- solution
+    return stride * (size - 1) + k - 2 * pad
+    # --- yours
+    # return None  # yours to write: one line
+    # --- end
+
+check.side(side)
+
+# %% [markdown]
+# <details><summary>Hint 1: where to look</summary>
+#
+# The figure above: at stride 1 two pixels became 3, at stride 2 they became 4.
+#
+# </details>
+# <details><summary>Hint 2: the idea</summary>
+#
+# The stamps start at 0, S, 2S, ... Which is the last of `size` of them? It reaches K pixels further.
+#
+# </details>
+# <details><summary>Hint 3: nearly the line</summary>
+#
+# The last stamp starts at S * (size - 1), so all stamps together are S * (size - 1) + K long. P goes off at *both*
+# ends.
+#
+# </details>
+#
+# Now the definition as loops. They are slow, and they are right by inspection.
+
+# %%
+def loops(x, w, stride, pad):
+    (n, c, height, width), (_, f, k, _) = x.shape, w.shape
+    y = np.zeros((n, f, stride * (height - 1) + k, stride * (width - 1) + k))
+    for image, channel, h, v in np.ndindex(n, c, height, width):
+        top, left = stride * h, stride * v
+        y[image, :, top:top + k, left:left + k] += x[image, channel, h, v] * w[channel]  # w[channel] is (F,K,K)
+    return y[:, :, pad:y.shape[2] - pad, pad:y.shape[3] - pad]
+
+rng = np.random.default_rng(0)
+x, w = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(3, 2, 5, 5))
+y = loops(x, w, stride=3, pad=1)
+assert y.shape == (2, 2, 3 * (4 - 1) + 5 - 2, 3 * (5 - 1) + 5 - 2)
+assert np.allclose(y, conv_transpose2d(x, w, stride=3, pad=1)[0])
+print(f"{x.shape} -> {y.shape}, equal to minifcn.ops.conv_transpose2d")
+
+# %% [markdown]
+# From here on we use the library's `conv_transpose2d`. Your own fast one follows in section 5.
+
+# %% [markdown]
+# ## 3 · What is transposed? The matrix W
+#
+# A convolution is linear: every output is a sum of inputs, weighted. Write the image as one long vector $x$ and the
+# result as one long vector $y$. Then there is a matrix with $y = W x$, one row for each output, one column for each
+# input. (Lesson 02 had another product: there the patches made the matrix. Here the image stays a vector, and the
+# kernel is spread over a large, mostly empty matrix.) Let us fill it in for a 5 x 5 image, a 3 x 3 kernel, stride 2.
+#
+# **Predict.** What shape has W? How many numbers other than 0 are in a row? Which column has most of them, and how
+# many?
+
+# %%
+def matrix(w, height, width, stride):
+    k = len(w)
+    u_side, v_side = (height - k) // stride + 1, (width - k) // stride + 1
+    big = np.zeros((u_side * v_side, height * width))
+    for u, v, i, j in np.ndindex(u_side, v_side, k, k):
+        big[u * v_side + v, (stride * u + i) * width + stride * v + j] = w[i, j]  # output (u, v) sees that pixel
+    return big
+
+nine = np.arange(1.0, 10).reshape(3, 3)
+W = matrix(nine, 5, 5, stride=2)
+assert W.shape == (4, 25) and np.all((W > 0).sum(axis=1) == 9) and (W > 0).sum(axis=0).argmax() == 12
+draw.show(figures.matrix(W, (5, 5), (2, 2), row=0, column=12),
+          "The matrix W with 4 rows and 25 columns; each row holds the kernel's numbers 1 to 9 in three groups of "
+          "three at another place. Row 0, framed, drawn as a 5 x 5 picture is the kernel in the upper left corner. "
+          "Column 12, the central pixel, holds 9 7 3 1: all four outputs see it, each with another corner.")
+
+# %% [markdown]
+# A row, drawn as a picture, is what an output sees: the kernel at its place. That is also what a *stamp* looks like. So
+# read the same table by its rows instead of its columns: let each output pixel spread its row over the image, scaled by
+# its value, and add. That is $W^T y$, and it is our operation:
+
+# %%
+image5 = rng.normal(size=(1, 1, 5, 5))
+down = conv2d(image5, nine[None, None], stride=2)[0]
+assert np.allclose(W @ image5.ravel(), down.ravel())            # a convolution is W x
+
+up = conv_transpose2d(tiny_x[None, None] * 1.0, nine[None, None], stride=2)[0]
+assert np.allclose(W.T @ tiny_x.ravel(), up.ravel())            # the transposed convolution is W^T y
+print((W.T @ tiny_x.ravel()).reshape(5, 5).astype(int))
+
+# %% [markdown]
+# Same kernel, same stride, nothing turned by hand; 2 x 2 numbers became 5 x 5. This is why PyTorch and we say
+# *transposed* convolution. For any matrix $(W x)\cdot y = x \cdot (W^T y)$. So we can test the transpose of an
+# operation without ever building its matrix. This is the *adjoint identity*, and it has to hold for every x and y:
+#
+# $$\langle \mathrm{conv}(x),\, y\rangle = \langle x,\, \mathrm{convT}(y)\rangle$$
+
+# %%
+x, w = rng.normal(size=(2, 3, 7, 9)), rng.normal(size=(4, 3, 3, 3))  # for conv2d: 3 channels in, 4 out
+there, cache = conv2d(x, w, stride=2, pad=1)
+y = rng.normal(size=there.shape)
+back, _ = conv_transpose2d(y, w, stride=2, pad=1)                    # the same w: 4 channels in, 3 out
+print(f"{x.shape} -> {there.shape} -> {back.shape}:  {np.sum(there * y):.9f} = {np.sum(x * back):.9f}")
+assert np.isclose(np.sum(there * y), np.sum(x * back), rtol=1e-12)
+
+# %% [markdown]
+# Lesson 03 met $W^T$ already: if $y = W x$, then $dx = W^T dy$. So what carries a *gradient* back through a convolution
+# is what carries a *map* up here. Caffe's layer, which the authors of FCN used, is the code of its convolution with
+# forward and backward exchanged.
+#
+# | | forward | backward, to x |
+# |---|---|---|
+# | convolution | $W x$ | $W^T dy$ |
+# | transposed convolution | $W^T x$ | $W\, dy$ |
+
+# %%
+dx, _, _ = conv2d_backward(y, cache)     # y in the part of dy
+assert np.allclose(dx, back)
+print("convolution's dx is the transposed convolution of dy")
+
+# %% [markdown]
+# ### No inverse
+#
+# The transpose of a matrix is not its inverse.
+#
+# **Predict.** W above has 4 rows and 25 columns. If $W^T$ undid $W$, what would $W^T W$ be? Can any matrix undo $W$?
+
+# %%
+print("rank of W^T W:", np.linalg.matrix_rank(W.T @ W), "of", W.shape[1])
+draw.show(figures.not_identity(W.T @ W),
+          "Two 25 x 25 matrices in grey. Left W^T W: dark blocks off the diagonal as well as on it, darkest at the "
+          "central pixel. Right the identity: a thin diagonal and nothing else. They have little in common.")
+
+# %% [markdown]
+# Four numbers do not determine 25. $W^T W$ has rank 4, and so it is with any matrix $M$: $M W$ has rank 4 at most, and
+# the identity has 25.
+#
+# > **Why not simpler?** Why not go on saying *deconvolution*, as the papers do? Because astronomers, microscopists
+# > and seismologists use that word for the inverse: given the blurred picture, find the sharp one. Here is a case in
+# > which the inverse exists. A 3 x 3 blur at stride 1, padded by 1, has a square matrix, and this one can be
+# > inverted: solving $W x = y$ gives the picture back. The transposed convolution of y gives the picture blurred
+# > *twice* (this kernel is symmetric, so $W^T = W$).
+
+# %%
+picture = image[:120, :150].mean(axis=2).reshape(24, 5, 30, 5).mean(axis=(1, 3))
+units = np.eye(720).reshape(720, 1, 24, 30)  # 720 pictures, each with one pixel of 1: what conv2d makes of them ...
+blur = np.outer((1, 2, 1), (1, 2, 1))[None, None] / 16
+B = conv2d(units, blur, pad=1)[0].reshape(720, 720).T  # ... are the columns of its matrix
+y = B @ picture.ravel()
+solved, transposed_y = np.linalg.solve(B, y), B.T @ y
+print(f"largest error: solved {np.abs(solved - picture.ravel()).max():.1e}, "
+      f"transposed {np.abs(transposed_y - picture.ravel()).max():.0f} grey levels of 255")
+assert np.allclose(B.T, B) and np.allclose(solved, picture.ravel())
+assert not np.allclose(transposed_y, picture.ravel(), atol=20)
+
+# %% [markdown]
+# With stride 2 there is no way back at all: 180 equations for 720 pixels. Infinitely many pictures fit. `lstsq` finds
+# one of them; it explains every number of y, and it is not the picture we started from.
+
+# %%
+halve = np.outer((1, 3, 3, 1), (1, 3, 3, 1))[None, None] / 64
+B2 = conv2d(units, halve, stride=2, pad=1)[0].reshape(720, 180).T
+z = B2 @ picture.ravel()
+guess = np.linalg.lstsq(B2, z, rcond=None)[0]
+assert np.allclose(B2 @ guess, z) and not np.allclose(guess, picture.ravel(), atol=20)
+shown = [[("x, 24 x 30", picture), ("stride 1: y = W x", y), ("$W^T y$", transposed_y), ("solve W x = y", solved)],
+         [("x, 24 x 30", picture), ("stride 2: y = W x, 12 x 15", z),
+          ("$4\\,W^T y$", 4 * B2.T @ z), ("lstsq: fits y", guess)]]
+shapes = {720: (24, 30), 180: (12, 15)}
+rows = [[(title, grey.reshape(shapes[grey.size])) for title, grey in row] for row in shown]
+draw.show(figures.comes_back(rows),
+          "Two rows of small grey pictures. Above, stride 1: a picture, its blur, the transposed convolution of the "
+          "blur, which is blurrier still, and the solution of W x = y, which is the picture again. Below, stride 2: "
+          "the picture, its half-size version, 4 W^T y, a smooth enlargement, and a least-squares solution with false "
+          "light and dark bands.")
+
+# %% [markdown]
+# (The factor 4: there are a quarter as many pixels in y, and each stamp of this kernel sums to 1. Section 6 puts the
+# factor into the kernel.) What the halvings threw away is gone. Upsampling gives *size* back, not detail.
+
+# %% [markdown]
+# ## 4 · Fractionally strided: the same numbers, gathered
+#
+# The fourth name comes from asking what an *output* pixel collects. Spread the map: put S - 1 zeros between its pixels
+# and K - 1 - P zeros around it. Then slide a kernel over it one pixel at a time, at stride 1. Measured in pixels of the
+# map that is a step of 1/S: a fractional stride. And the kernel is turned by half a turn, as 1234 told us.
+#
+# **Predict.** A 2 x 2 map, K = 3, S = 2, P = 0. How large is the spread map with its zeros? How large the result? Which
+# of the map's pixels does the middle of the result meet, and with which of the kernel's numbers 1 to 9?
+
+# %%
+def fractional(x, w, stride, pad):
+    (n, c, height, width), k = x.shape, w.shape[2]
+    spread = np.zeros((n, c, stride * (height - 1) + 1, stride * (width - 1) + 1), x.dtype)
+    spread[:, :, ::stride, ::stride] = x
+    turned = w[:, :, ::-1, ::-1].swapaxes(0, 1)  # conv2d wants (F,C,K,K)
+    return conv2d(spread, turned, pad=k - 1 - pad)[0]
+
+small = fractional(tiny_x[None, None] * 1.0, nine[None, None], stride=2, pad=0)[0, 0]
+assert np.array_equal(small, (W.T @ tiny_x.ravel()).reshape(5, 5))
+spread = np.zeros((7, 7))
+spread[2:5:2, 2:5:2] = tiny_x
+draw.show(figures.fractional(tiny_x, spread, nine[::-1, ::-1], small, at=(2, 2)),
+          "Four tables: the map 1 10 100 1000; the same with a row and a column of zeros between and two around, "
+          "7 x 7, a 3 x 3 window framed in its middle that holds all four numbers in its corners; the turned kernel, "
+          "9 to 1; and the 5 x 5 result, its middle framed: 1379 = 9 + 70 + 300 + 1000.")
+
+# %%
+for stride, pad, k in ((1, 0, 3), (2, 1, 4), (3, 1, 5), (3, 0, 2)):
+    x, w = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(3, 2, k, k))
+    assert np.allclose(fractional(x, w, stride, pad), conv_transpose2d(x, w, stride=stride, pad=pad)[0])
+print("stamps and fractional strides: the same numbers")
+
+# %% [markdown]
+# It explains the name, and it is a poor way to compute: with S = 32 only about one number in 1024 of the spread
+# map is not a zero that we put there ourselves. The next section does without the zeros.
+
+# %% [markdown]
+# ## 5 · The layer
+#
+# ### Shapes
+#
+# | | shape | |
+# |---|---|---|
+# | x | (N, C, H, W) | |
+# | w | **(C, F, K, K)** | channels *in* first |
+# | b | (F,) | one number a channel out; FCN's upsampling layers have none |
+# | y | (N, F, U, V) | U = S (H - 1) + K - 2P, V likewise |
+#
+# In `conv2d` the weights are (F, C, K, K), channels *out* first. Why the other way round here? Because it is the same
+# array. The w in the adjoint identity above had shape (4, 3, 3, 3): `conv2d` took it from 3 channels to 4, and
+# `conv_transpose2d` took the same array back from 4 to 3. First axis: channels of the *small* map; second axis:
+# channels of the *large* one. PyTorch keeps its weights in the same order.
+#
+# **Predict.** A convolution with K = 3, S = 2, P = 0 makes 2 pixels of 5. What does it make of 6? And what does the
+# transposed convolution make of 2?
+
+# %%
+for size in (5, 6):
+    there = conv2d(np.ones((1, 1, size, size)), np.ones((1, 1, 3, 3)), stride=2)[0]
+    back = conv_transpose2d(there, np.ones((1, 1, 3, 3)), stride=2)[0]
+    print(f"{size} -> {there.shape[2]} -> {back.shape[2]}")
+
+# %% [markdown]
+# Convolution rounds down, so S sizes share one result; the formula gives the smallest of them. That is one of the
+# reasons why nets crop.
+#
+# ### Forward
+#
+# **Exercise 3.** Lessons 02 and 03 gave you the tools: `im2col(x, k, stride, pad)` turns (N,C,H,W) into patches
+# (N, C\*K\*K, places), and `col2im(cols, shape, k, stride, pad)` adds patches back into a map of that (unpadded) shape.
+# Everything else is in the docstring. No loops.
+
+# %%
+def transposed(x, w, b, stride, pad):
+    """ypad[n, f, S*h + i, S*v + j] += x[n,c,h,v] w[c,f,i,j], summed over c, h, v, i, j; y is ypad less P on every side,
+    plus b[f].
+
+    x (N,C,H,W)   w (C,F,K,K)   b (F,)   ->   y (N,F,U,V), cache = (x, w, stride, pad),   U = S*(H - 1) + K - 2P
+    """
+    # --- solution
+    n, c, height, width = x.shape
+    _, f, k, _ = w.shape
+    u, v = stride * (height - 1) + k - 2 * pad, stride * (width - 1) + k - 2 * pad
+    cols = w.reshape(c, -1).T @ x.reshape(n, c, -1)  # (F*K*K, C) @ (N, C, H*W): every pixel's stamps
+    y = col2im(cols, (n, f, u, v), k, stride, pad) + b[:, None, None]
+    # --- yours
+    # y = None  # yours to write, four or five lines
+    # --- end
+    return y, (x, w, stride, pad)
+
+check.transposed(transposed)
+
+# %% [markdown]
+# <details><summary>Hint 1: where to look</summary>
+#
+# The line of `conv2d_backward` (lesson 03) that makes dX of dY. Section 3 says that this very line is wanted.
+#
+# </details>
+# <details><summary>Hint 2: the idea</summary>
+#
+# One column for each pixel of x: all its stamps, F\*K\*K numbers. A stamp is a sum over the channels c, so the columns
+# are one matrix product of w, reshaped to (C, F\*K\*K) and transposed, with x, reshaped to (N, C, H\*W). Then `col2im`
+# puts the stamps in their places, adds them, and cuts off the padding.
+#
+# </details>
+# <details><summary>Hint 3: nearly the line</summary>
+#
+# `cols = w.reshape(c, -1).T @ x.reshape(n, c, -1)`, then `col2im(cols, (n, f, u, v), ...)` with u and v from exercise
+# 2, then b, shaped so that it goes along the channels: `b[:, None, None]`.
+#
+# </details>
+
+# %% [markdown] tags=["answer"]
+# **The fast form** is $Y = \mathrm{col2im}(W^T X)$, with $W$ the (C, F\*K\*K) matrix of weights and $X$ the (C, H\*W)
+# matrix of pixels: first all stamps in one product, then their overlaps. It is conv's $dX = \mathrm{col2im}(W^T dY)$
+# with another name on the right.
+
+# %% [markdown]
+# ### What to remember
+#
+# The layer is linear in x and linear in w. The gradient of each needs the other: so x and w, and the stride and padding
+# to know where the stamps were. Not y, and not the columns: they are K² F / C times as large as x, and backward has no
+# use for them. Where the kernel is fixed, as in the authors' nets, nobody asks for dw, and x is not needed either.
+#
+# ### Backward
+#
+# **Predict.** Forward is a product and then col2im. In which order does backward come, and what takes the place of
+# col2im? Lessons 02 and 03 have the answer to the second, and the table in section 3 says what dx is.
+#
+# **Exercise 4.** Again from the docstring alone.
+
+# %%
+def transposed_backward(dy, cache):
+    """The gradients of sum(y * dy) with respect to x, w and b, where y, cache = transposed(x, w, b, stride, pad).
+
+    dy (N,F,U,V)   ->   dx (N,C,H,W), dw (C,F,K,K), db (F,)
+    """
+    x, w, stride, pad = cache
+    # --- solution
+    n, c = x.shape[:2]
+    cols = im2col(dy, w.shape[2], stride, pad)  # (N, F*K*K, H*W): what each pixel's stamp reached
+    dx = (w.reshape(c, -1) @ cols).reshape(x.shape)
+    dw = (x.reshape(n, c, -1) @ cols.swapaxes(1, 2)).sum(axis=0).reshape(w.shape)
+    db = dy.sum(axis=(0, 2, 3))
+    # --- yours
+    # dx, dw, db = None, None, None  # yours to write, four or five lines
+    # --- end
+    return dx, dw, db
+
+check.transposed_backward(transposed_backward)
+
+# %% [markdown]
+# <details><summary>Hint 1: where to look</summary>
+#
+# Two of the three are in lesson 03: dx is conv's forward, and db is what it was there. For dw, look at forward as
+# cols = W.T @ X, with W the small matrix of weights again, (C, F\*K\*K), and ask for the gradient of W in this product.
+#
+# </details>
+# <details><summary>Hint 2: the idea</summary>
+#
+# The gradient of the columns is dcols = im2col(dY): col2im added each number of a stamp into one pixel, so each gets
+# that pixel's gradient. From cols = W.T @ X follow dX = W @ dcols and dW = X @ dcols.T.
+#
+# </details>
+# <details><summary>Hint 3: nearly the line</summary>
+#
+# `dcols = im2col(dy, k, stride, pad)` is (N, F\*K\*K, H\*W). `dx = w.reshape(c, -1) @ dcols`, to be reshaped.
+# `dw = x.reshape(n, c, -1) @ dcols.swapaxes(1, 2)` has one gradient for each image: sum over them, then reshape.
+#
+# </details>
+
+# %% [markdown] tags=["answer"]
+# **Where the lines come from.** Let $A = W^T X$ be the columns, so $y = \mathrm{col2im}(A)$. col2im is the transpose of
+# im2col, so $dA = \mathrm{im2col}(dy)$. With $a_{qp} = \sum_c w_{cq}\, x_{cp}$ the chain rule gives
+# $dx_{cp} = \sum_q w_{cq}\, dA_{qp}$, that is $dX = W\, dA$, and $dw_{cq} = \sum_p x_{cp}\, dA_{qp}$, that is
+# $dW = X\, dA^T$. The first is a convolution of dy, as promised: im2col, then a product.
+
+# %% [markdown]
+# ### Check
+#
+# The library's pair passes the gradient check, and its backward is conv's forward to the last figure. Even dw has an
+# old acquaintance: it is conv's dw with x and dy in exchanged parts.
+
+# %%
+x, w, b = rng.normal(size=(2, 3, 3, 4)), rng.normal(size=(3, 2, 4, 4)), rng.normal(size=2)
+y, cache = conv_transpose2d(x, w, b, stride=2, pad=1)
+dy = rng.normal(size=y.shape)
+dx, dw, db = conv_transpose2d_backward(dy, cache)
+assert_gradient(lambda x: conv_transpose2d(x, w, b, stride=2, pad=1)[0], x, dy, dx, "x")
+assert_gradient(lambda w: conv_transpose2d(x, w, b, stride=2, pad=1)[0], w, dy, dw, "w")
+assert_gradient(lambda b: conv_transpose2d(x, w, b, stride=2, pad=1)[0], b, dy, db, "b")
+
+conv_dy, conv_cache = conv2d(dy, w, stride=2, pad=1)
+assert np.allclose(dx, conv_dy)                                    # its backward is conv's forward
+assert np.allclose(dw, conv2d_backward(x, conv_cache)[1])          # x as the gradient, dy as the input
+print("checked by central differences; dx is conv2d(dy, w)")
+
+# %% [markdown]
+# > **Unpooling** is the same trick played on max pooling. Pooling's backward puts each number back where the maximum
+# > was, zeros elsewhere (lesson 04). Used forwards it enlarges a map; some later nets do so. It needs pooling's
+# > memory of where the maxima were. FCN does not use it.
+
+# %%
+before = rng.permutation(16).reshape(1, 1, 4, 4) * 1.0
+pooled, where = max_pool2d(before, 2)
+print(max_pool2d_backward(pooled, where)[0, 0])
+
+# %% [markdown]
+# ## 6 · Which numbers? Interpolation
+#
+# The layer can have any kernel. One choice makes it *interpolate*, and FCN's upsampling layers start from that one.
+#
+# **By hand.** Two neighbouring cells hold 0 and 8, and S = 4. Each cell owns four pixels and stands in the middle of
+# them: between the second and the third. Draw a straight line from one cell's centre to the next, which is 4 pixels
+# away. The four pixels between lie 1/2, 3/2, 5/2 and 7/2 pixels from the first cell. What are their values?
+#
+#     cell            0               8
+#     pixel     .   .   a   b   c   d   .   .
+#
+# They are 1, 3, 5 and 7. A pixel at distance d from a cell takes the share 1 - d/S of it, and the rest, d/S, of the
+# other one.
+#
+# Now turn the question round, from gathering to stamping. What does *one cell* give to the pixels? To a pixel at
+# distance d it gives 1 - d/S of its value, as long as d < S; beyond that the pixel lies between two other cells. The
+# distances that occur are 1/2, 3/2, ..., S - 1/2, on either side: **2S pixels. That is why K = 2S.**
+#
+# **Exercise 5.** Write the stamp of a cell along one line.
+
+# %%
+def line(stride):
+    """The 2S weights with which a cell reaches the pixels along one axis, the leftmost first. S is even."""
+    # --- solution
+    i = np.arange(2 * stride)
+    return 1 - np.abs(i - (stride - 0.5)) / stride
+    # --- yours
+    # return None  # yours to write, one or two lines
+    # --- end
+
+check.line(line)
+
+# %% [markdown]
+# <details><summary>Hint 1: where to look</summary>
+#
+# For S = 4 the leftmost pixel is 7/2 away from the cell, so it gets 1 - 3.5/4 = 1/8. The next gets 3/8. Where is the
+# cell's centre, if the leftmost pixel is number 0?
+#
+# </details>
+# <details><summary>Hint 2: the idea</summary>
+#
+# Pixel i lies |i - c| from the centre c. Pixel 0 lies S - 1/2 from it. That is c.
+#
+# </details>
+# <details><summary>Hint 3: nearly the line</summary>
+#
+# 1 - |i - c| / S with i = `np.arange(2 * stride)` and c = `stride - 0.5`.
+#
+# </details>
+
+# %% [markdown] tags=["answer"]
+# **As a formula:** $w_i = 1 - |i - c| / f$ with $f = S$ and $c = S - 1/2$. For an odd S a cell's centre falls on a
+# pixel; then K = 2S - 1 and c = S - 1, and only 2S - 1 pixels are nearer than S. `bilinear_kernel` knows both.
+
+# %% [markdown]
+# **Two dimensions.** Interpolate along the rows, then along the columns: a pixel's share of a cell is the product of
+# the shares along both axes. The kernel is the *outer product* of the line with itself, $w_{ij} = w_i w_j$. This is
+# *bilinear* interpolation.
+#
+# **Predict.** What do the weights of the 8 x 8 kernel for S = 4 sum to? Think of what must hold for a map that is 1
+# everywhere.
+
+# %%
+kernel = bilinear_kernel(1, 8, np.float64)[0, 0]
+one = kernel.sum(axis=0) / 4  # the sum along one axis leaves the other axis's line, times 4
+print("along one axis:", one)
+assert np.allclose(kernel, np.outer(one, one))
+assert np.allclose(one[:4] + one[4:], 1)  # the two cells that reach a pixel: 7/8 + 1/8, 5/8 + 3/8, ...
+print("sum of the kernel:", kernel.sum())
+
+# %% [markdown]
+# **Exactly S times as large.** The stamp is 2S long and its centre is a cell's centre; the cell itself owns only S
+# pixels in the middle. So a stamp hangs over by S/2 on either side. Cut off P = S/2 and
+#
+# $$U = S\,(H - 1) + K - 2P = S H - S + 2S - S = S H .$$
+#
+# The map covers exactly what it covered, in S times as many pixels, and no crop is needed. (P is a whole number because
+# S is even.)
+
+# %%
+def enlarge(x, stride):
+    w = bilinear_kernel(x.shape[1], 2 * stride, x.dtype)
+    return conv_transpose2d(x, w, stride=stride, pad=stride // 2)[0]
+
+for stride in (2, 4, 8, 16, 32):
+    assert enlarge(np.ones((1, 1, 3, 5)), stride).shape == (1, 1, stride * 3, stride * 5)
+assert np.allclose(enlarge(scores, 32), large, atol=1e-4)  # the last layer of FCN-32s is this and nothing else
+print(f"{scores.shape} -> {enlarge(scores, 32).shape}: the map at the top of this lesson")
+
+# %% [markdown]
+# Along one line it looks like this. **Predict** before you look: where does the sum bend? What happens outside the
+# first and the last cell's centre?
+
+# %%
+draw.show(figures.hats((3, 8, 5, 6), stride=8),
+          "One line of four cells with the values 3, 8, 5 and 6, each in the middle of its 8 pixels. A triangle over "
+          "each, as high as the cell and reaching 8 pixels to either side. The sum, drawn as dots, runs straight from "
+          "cell to cell and bends only at the cells; in the grey half cells at both ends it falls to about half.")
+
+# %% [markdown]
+# The sum passes through every cell's centre and is straight in between. In the outermost half cell one of the two
+# cells that a pixel should mix does not exist. A transposed convolution does not know that: outside there is nothing
+# to stamp, which is as if the cells outside were 0. So the map **fades** towards the border.
+#
+# **Predict.** By what factor at the very border, for S = 32? And what in the corner?
+#
+# Pillow's `resize` interpolates between pixel centres as well, but repeats the outermost ones. So the two should agree
+# inside, and differ in a frame of S/2 pixels.
+
+# %%
+def resized(plane, height, width):
+    return np.array(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
+
+pillow = np.stack([resized(plane, 128, 160) for plane in scores[0]])
+inside = (slice(None), slice(16, -16), slice(16, -16))
+assert np.allclose(large[0][inside], pillow[inside], atol=1e-4)
+assert np.allclose(large[0, :, 0, 80] / pillow[:, 0, 80], 1 - 15.5 / 32, rtol=1e-4)
+assert np.allclose(large[0, :, 0, 0] / pillow[:, 0, 0], (1 - 15.5 / 32) ** 2, rtol=1e-4)
+draw.show(figures.three_maps((large[0, sheep], pillow[sheep], large[0, sheep] - pillow[sheep]),
+                             ("transposed convolution", "Pillow's resize", "their difference")),
+          "Two maps of scores for sheep, 128 x 160, alike inside; the transposed convolution's fades at the border, "
+          "Pillow's does not. Their difference is 0 inside and grows over the outer 16 pixels, most in the corners.")
+
+# %% [markdown]
+# A border pixel lies 15.5 pixels from its cell and takes 1 - 15.5/32 = 0.516 of it; a corner pixel that squared,
+# 0.266. Does it matter? The factor at a pixel is positive and the same for all classes. So the *largest* score stays
+# the largest, and the labels stay as they are. The probabilities do not: all scores shrink towards 0, and softmax makes
+# more even numbers of them.
+
+# %%
+same = np.mean(large[0].argmax(axis=0) == pillow.argmax(axis=0))
+print(f"different scores at the border, the same class at {same:.0%} of the pixels")
+assert same > 0.999  # all of them, but for a tie that rounding may decide
+
+# %% [markdown]
+# > **Why not simpler?** Why not copy each cell S x S times? It *is* a transposed convolution: K = S and all weights 1.
+# > But it draws every border along the cells' edges. Take the true labels of our image, give each cell of 8 x 8 pixels
+# > the share of every class in it, enlarge, and ask which class is largest:
+
+# %%
+known = truth != 255
+shares = np.stack([truth == k for k in range(7)]).reshape(1, 7, 16, 8, 20, 8).mean(axis=(3, 5))
+copied = shares.repeat(8, axis=2).repeat(8, axis=3)
+ones = np.eye(7)[:, :, None, None] * np.ones((8, 8))
+assert np.allclose(copied, conv_transpose2d(shares, ones, stride=8)[0])
+right = {name: (array.argmax(axis=1)[0] == truth)[known].mean()
+         for name, array in (("copied", copied), ("interpolated", enlarge(shares, 8)))}
+print(", ".join(f"{name}: {part:.1%} of the pixels right" for name, part in right.items()))
+assert right["copied"] < right["interpolated"]
+
+# %% [markdown]
+# ### By 32 at once, or in steps of 2, 2 and 8?
+#
+# FCN-8s enlarges in steps, adding finer scores in between (lesson 08). Suppose it added nothing. Would 2 x 2 x 8 give
+# the same map as 32 at once?
+#
+# **Predict.** A single cell of 1 among zeros: how high is the highest pixel after 32 at once? After enlarging by 2?
+# After 2 and 2 again? (Enlarging by 2, the nearest pixels lie a quarter of a cell from the cell's centre.)
+
+# %%
+once, in_steps = enlarge(scores, 32), enlarge(enlarge(enlarge(scores, 2), 2), 8)
+single = np.zeros((1, 1, 9, 9))
+single[..., 4] = 1  # a column of ones: along a row the profile of one cell
+profiles = [made[0, 0, 144] for made in (enlarge(single, 32), enlarge(enlarge(enlarge(single, 2), 2), 8))]
+assert np.allclose([profile.max() for profile in profiles], (1 - 0.5 / 32, 0.75))
+labels = [made[0].argmax(axis=0) for made in (once, in_steps)]
+differ = np.mean(labels[0] != labels[1])
+print(f"highest pixel {profiles[0].max():.3f} and {profiles[1].max():.3f}; {differ:.1%} of the labels differ")
+draw.show(figures.steps(*profiles, 32, labels, ("32 at once", "2, then 2, then 8"), model.classes, model.colors),
+          "Left two profiles of a single cell: a pointed triangle of height 1 reaching one cell to either side, and a "
+          "rounder, lower bump of height 0.75 reaching further. Right two label maps of the image, alike but for "
+          "slightly different outlines of the regions.")
+
+# %% [markdown]
+# Not equal. Interpolating what was interpolated cuts off the peak: after the first step no pixel stands on the cell's
+# centre any more, the nearest hold 3/4, and later steps only ever see those. What is lost in the middle is given to the
+# neighbours.
+
+# %% [markdown]
+# ## 7 · Checkerboards
+#
+# The kernel can also be *learned*. Then mind the overlap. How many stamps reach each pixel? Stamp ones with a kernel of
+# ones, and every pixel counts its stamps.
+#
+# **Predict.** S = 2. Which counts occur, away from the border, for K = 3? For K = 4?
+
+# %%
+def stamps_a_pixel(k, stride):
+    return conv_transpose2d(np.ones((1, 1, 4, 4)), np.ones((1, 1, k, k)), stride=stride)[0][0, 0]
+
+draw.show(figures.counts((stamps_a_pixel(3, 2), stamps_a_pixel(4, 2)), ("K = 3, S = 2", "K = 4, S = 2")),
+          "Two tables of counts. K = 3, S = 2: inside, pixels are reached by 1, 2 or 4 stamps in a checkerboard. "
+          "K = 4, S = 2: inside every pixel is reached by 4 stamps; only towards the border there are fewer, 2 and 1.")
+
+# %% [markdown]
+# With K = 3 some pixels collect four times as many terms as others. Before anything is learned, with random weights,
+# the map carries a grid that is not in the data. So it is whenever K is no multiple of S. If it is one, $(K/S)^2$
+# stamps reach every pixel inside.
+#
+# Measure it: enlarge a map of ones with 4000 random kernels (4000 channels out, so one call does it) and take the root
+# mean square at the four kinds of pixels. A sum of m independent numbers of variance 1 has variance m.
+
+# %%
+for k in (3, 4):
+    random = rng.normal(size=(1, 4000, k, k))
+    y = conv_transpose2d(np.ones((1, 1, 4, 4)), random, stride=2)[0][0]
+    rms = np.sqrt(np.mean(y[:, 4:6, 4:6] ** 2, axis=0))
+    print(f"K = {k}: root mean square", rms.round(2).tolist())
+    assert np.allclose(rms, np.sqrt(stamps_a_pixel(k, 2)[4:6, 4:6]), rtol=0.1)
+
+# %% [markdown]
+# With K = 4 no pixel is *favoured*. But one single random kernel still prints a pattern of period S on a flat map. The
+# pixels come in S x S kinds, and each kind meets weights of its own: those that lie S apart in the kernel. A flat map
+# stays flat only if the weights of every kind have the same sum.
+#
+# **Predict.** Three enlargements of a map of ones, inside: a random kernel with K = 3, one with K = 4, the bilinear
+# one. Which are flat?
+
+# %%
+flat = np.ones((1, 1, 8, 8))
+draw_w = np.random.default_rng(3)
+kernels = (draw_w.normal(size=(1, 1, 3, 3)), draw_w.normal(size=(1, 1, 4, 4)), bilinear_kernel(1, 4, np.float64))
+made = [conv_transpose2d(flat, w, stride=2)[0][0, 0, 4:12, 4:12] for w in kernels]
+assert [bool(np.ptp(y) < 1e-12) for y in made] == [False, False, True]
+draw.show(figures.textures(made, ("random, K = 3", "random, K = 4", "bilinear, K = 4")),
+          "Three enlargements of a flat map. The random kernel with K = 3 leaves a strong pattern of period 2, the "
+          "random one with K = 4 a pattern of period 2 as well; the bilinear one is an even grey.")
+
+# %% [markdown]
+# For the bilinear kernel the sum of every kind is 1: that is the line `one[:4] + one[4:]` in section 6, on both axes.
+# So a layer that learns does well to start there, with K = 2S, and to move away from it only as far as the data ask.
+# So do the papers' skips. In the authors' released nets the kernels are fixed altogether; they found no significant
+# difference.
+#
+# **Exercise 6: predict a figure.** Change to K = 5, S = 3. What are the fewest and the most stamps that reach one pixel
+# inside? First your numbers ...
+
+# %%
+# --- solution
+overlaps = (1, 4)
+# --- yours
+# overlaps = None  # (fewest, most)
+# --- end
+check.overlaps(overlaps)
+
+# %% [markdown]
+# ... then change k and stride in this cell, and run it.
+
+# %%
+# --- solution
+k, stride = 5, 3
+# --- yours
+# k, stride = 3, 2  # change me
+# --- end
+count = stamps_a_pixel(k, stride)
+draw.show(figures.counts((count,), (f"K = {k}, S = {stride}",)),
+          f"A table of how many stamps reach each pixel for K = {k}, S = {stride}: in the middle the counts "
+          f"{', '.join(f'{m:g}' for m in np.unique(count[k:-k, k:-k]))} alternate in a checkerboard.")
+
+# %% [markdown]
+# <details><summary>Hint 1: where to look</summary>
+#
+# Take one axis. Stamps start at 0, 3, 6, 9, ... and are 5 long. Which of them cover pixel 6? Pixel 7? Pixel 8?
+#
+# </details>
+# <details><summary>Hint 2: the idea</summary>
+#
+# Along one axis a pixel is reached by one stamp or by two. In the plane, a pixel is reached by every pair of a row's
+# stamp and a column's stamp.
+#
+# </details>
+# <details><summary>Hint 3: nearly the line</summary>
+#
+# The fewest is 1 times 1, the most is 2 times 2.
+#
+# </details>
+
+# %% [markdown]
+# ## 8 · Each class on its own
+#
+# The scores of *sheep* should not leak into *boat*. So the (C, C, K, K) weights of an upsampling layer hold the
+# bilinear kernel on the diagonal, and zeros elsewhere.
+#
+# **Predict.** Every weight meets every cell once. For 7 classes, K = 64 and 4 x 5 cells: how many products is that? How
+# many of them are not with a zero?
+
+# %%
+w = bilinear_kernel(7, 64)
+alone = [conv_transpose2d(scores[:, c:c + 1], w[c:c + 1, c:c + 1], stride=32, pad=16)[0] for c in range(7)]
+assert np.allclose(np.concatenate(alone, axis=1), large, atol=1e-4)
+products, needed = w.size * 4 * 5, np.count_nonzero(w) * 4 * 5
+print(f"{products:,} products, {needed:,} of them needed: {products // needed} times fewer")
+assert products == 7 * needed
+
+# %% [markdown]
+# C times fewer, one channel at a time. With the papers' 21 classes the layer stores 21 x 21 x 64 x 64 = 1,806,336
+# numbers, of which 86,016 are not zero. `minifcn.ops.conv_transpose2d` looks for the diagonal and takes the short way.
+
+# %% [markdown]
+# ## 9 · Break it
+#
+# **One wrong character: `=` for `+=`.** Later stamps overwrite earlier ones instead of adding to them. We leave
+# backward as it was.
+#
+# **Predict.** Of a bilinear stamp, which part survives? What will the enlarged map look like? Will the gradient check
+# notice?
+
+# %%
+def overwritten(x, w, stride, pad):
+    (n, _, height, width), k = x.shape, w.shape[2]
+    y = np.zeros((n, 1, stride * (height - 1) + k, stride * (width - 1) + k))
+    for h, v in np.ndindex(height, width):
+        y[:, 0, stride * h:stride * h + k, stride * v:stride * v + k] = x[:, 0, h, v] * w[0, 0]  # the overlap is lost
+    return y[:, :, pad:y.shape[2] - pad, pad:y.shape[3] - pad]
+
+wrong = overwritten(scores[:, sheep:sheep + 1], bilinear_kernel(1, 64), stride=32, pad=16)[0, 0]
+draw.show(figures.side_by_side((large[0, sheep], wrong), ("+=", "=")),
+          "Two maps of scores for sheep. With += a smooth hill. With = a pattern of tiles: in each the values grow "
+          "from 0 at its upper left corner to the lower right, and break off along the edges of the next stamp.")
+
+# %%
+x, w = rng.normal(size=(1, 1, 3, 4)), rng.normal(size=(1, 1, 4, 4))
+y, cache = conv_transpose2d(x, w, stride=2, pad=1)
+dy = rng.normal(size=y.shape)
+dx, dw, _ = conv_transpose2d_backward(dy, cache)
+try:
+    assert_gradient(lambda x: overwritten(x, w, 2, 1), x, dy, dx, "x")
+except AssertionError as error:
+    print(error)
+else:
+    raise AssertionError("the gradient check should have noticed")
+
+# %% [markdown]
+# Only the last stamp in each place survives; of most stamps that is the upper left quarter. The gradient check notices
+# at once: this forward and this backward do not belong together.
+#
+# **One wrong cut.** Instead of P = S/2 on every side, leave the map whole and take the first S·H rows and S·W columns.
+# The size is right. Backward is written to match.
+#
+# **Predict.** Will the gradient check notice *this*? In which direction, and how far, does the map move?
+
+# %%
+def shifted(x, w, stride):
+    y, cache = conv_transpose2d(x, w, stride=stride)
+    return y[:, :, :stride * x.shape[2], :stride * x.shape[3]], (y.shape, cache)
+
+def shifted_backward(dy, cache):
+    shape, cache = cache
+    whole = np.zeros(shape)
+    whole[:, :, :dy.shape[2], :dy.shape[3]] = dy
+    return conv_transpose2d_backward(whole, cache)
+
+y, cache = shifted(x, w, 2)
+dy = rng.normal(size=y.shape)
+assert_gradient(lambda x: shifted(x, w, 2)[0], x, dy, shifted_backward(dy, cache)[0], "x")
+print("the gradient check has nothing to say")
+
+# %% [markdown]
+# It is content. It asks whether backward belongs to forward, and it does. It cannot know where the map *should* lie.
+# For that one has to look. Take the shares of the true labels in cells of 8 x 8 pixels again, enlarge them both ways,
+# and light the wrong pixels:
+
+# %%
+placed = enlarge(shares, 8).argmax(axis=1)[0]
+moved = shifted(shares, bilinear_kernel(7, 16, np.float64), 8)[0].argmax(axis=1)[0]
+accuracy = [np.mean((some == truth)[known]) for some in (placed, moved)]
+assert accuracy[0] > accuracy[1] + 0.05
+draw.show(figures.misplaced(truth, (placed, moved), [f"P = S/2: {accuracy[0]:.1%} right",
+                                                     f"cut at the end: {accuracy[1]:.1%} right"],
+                            model.classes, model.colors),
+          "The true labels of the image; the labels enlarged from 16 x 20 cells with P = S/2, wrong pixels lit only in "
+          "thin places; and the same with the cut at the end: everything lies 4 pixels too far down and to the right, "
+          "and every region has a lit rim on those sides.")
+
+# %% [markdown]
+# Half a cell, S/2 = 4 pixels, down and to the right. Every region is in the wrong place by that much; with
+# S = 32 it would be off by 16 pixels. No shape is wrong and no error is raised, and a net could be trained
+# like this for days. So lesson 08 computes its crops and types none of them in.
+
+# %% [markdown]
+# ## 10 · Exercises
+#
+# **Exercise 7: predict a figure.** In the papers' FCN-32s an image of 500 x 500 pixels gives a score map of 16 x 16
+# cells (why 16 and not 500/32 is lesson 08's affair). Its `upscore` has K = 64, S = 32 and **P = 0**. How long is a
+# side of what it makes? First your number ...
+
+# %%
+# --- solution
+paper_side = 32 * (16 - 1) + 64
+# --- yours
+# paper_side = None  # your number
+# --- end
+check.paper_side(paper_side)
+
+# %% [markdown]
+# ... then run the change: put 16 for H and W, and 0 for P.
+
+# %%
+# --- solution
+cells, pad = 16, 0
+# --- yours
+# cells, pad = 4, 16  # change me
+# --- end
+y = conv_transpose2d(np.ones((1, 1, cells, cells), np.float32), bilinear_kernel(1, 64), stride=32, pad=pad)[0]
+print(f"{cells} x {cells} cells, P = {pad}: {y.shape[2]} x {y.shape[3]} pixels")
+
+# %% [markdown]
+# <details><summary>Hint 1: where to look</summary>
+#
+# Your own formula of exercise 2.
+#
+# </details>
+# <details><summary>Hint 2: the idea</summary>
+#
+# Nothing is cut off, so the stamps hang over the cells' own pixels at both ends.
+#
+# </details>
+# <details><summary>Hint 3: nearly the line</summary>
+#
+# The last of 16 stamps starts at 32 * 15 and is 64 long.
+#
+# </details>
+#
+# It is larger than the image. Lesson 08 crops it, at an offset that it derives.
+#
+# **Exercise 8: in your own words.** The weights of the bilinear kernel for S = 32 sum to 1024, those of any other to
+# S². Why S², and what would the enlarged map look like if they summed to 1?
+
+# %% [markdown] tags=["answer"]
+# **One answer.** A map that is 1 everywhere must stay 1. Each output pixel is reached by a few weights, and those
+# must sum to 1. The output has S x S kinds of pixels (by where they lie in their cell), every weight of the kernel
+# belongs to exactly one kind, and so all weights together sum to S². Put differently: a cell's value must be handed
+# to S² pixels without getting smaller. With a sum of 1 the map would be S² times too small, 1024 times for S = 32:
+# the same picture and the same largest class, but softmax would see almost equal scores everywhere. (A kernel that
+# sums to 1 keeps the *sum* of a map; one that sums to S² keeps its *level*.)
+
+# %% [markdown]
+# **Exercise 9: in your own words.** A friend says: *"FCN first convolves and pools, then deconvolves. Deconvolution
+# undoes convolution, so in the end the net has the pixels back that it lost on the way."* What is right about this,
+# what is wrong, and what would you show the friend?
+
+# %% [markdown] tags=["answer"]
+# **One answer.** Right: the layer takes maps from the small size back to the large one, and its connections are those
+# of a strided convolution run backwards. Wrong: running back along the same connections is multiplying by $W^T$, not
+# by an inverse, and $W^T W$ is not the identity. A strided convolution has far more inputs than outputs, so many
+# pictures give the same small map, and no matrix can tell which it was. I would show the second row of the picture in
+# section 3: the size is back, the detail is not. In FCN the upsampled thing is not even an image: it is the map of
+# scores. Detail has to come from elsewhere, from earlier maps that still have it: lesson 08.
+
+# %% [markdown]
+# ## Three sentences to remember
+#
+# 1. A transposed convolution stamps the kernel once for every input pixel, scaled, S apart, and adds: H pixels become
+#    S (H - 1) + K - 2P, in one line `col2im(W.T @ X)`.
+# 2. It is conv's backward used as a forward, and conv's forward is its backward; it is a transpose and no inverse, so
+#    it brings back size and not detail.
+# 3. With the bilinear kernel, K = 2S and P = S/2 it makes a map exactly S times as large and interpolates, fading
+#    only at the border; K no multiple of S gives checkerboards, and a wrong cut gives a shift that no gradient check
+#    can see.
+#
+# **Next:** the scores are as large as the image. Lesson 06 compares them with the truth, pixel by pixel, and takes a
+# first step downhill.
