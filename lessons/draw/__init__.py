@@ -8,7 +8,6 @@ from io import BytesIO
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 
 from minifcn.overlay import flat
 from minifcn.palette import distinct_colors
@@ -40,17 +39,14 @@ class Shown:
         file = BytesIO()
         with matplotlib.rc_context(STYLE):
             figure.savefig(file, format="png", dpi=DPI)
-        few = Image.open(file).convert("RGB").quantize(  # a third of the bytes; no colour is far from what it was
-            256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-        small = BytesIO()
-        few.save(small, "PNG", optimize=True)
-        self.png, self.description, self.size = small.getvalue(), description, few.size
+        self.png, self.description = file.getvalue(), description
+        self.width = round(figure.get_figwidth() * DPI)
 
     def _repr_mimebundle_(self, include=None, exclude=None):  # asked for by IPython
         from base64 import b64encode
 
         data = {"image/png": b64encode(self.png).decode(), "text/plain": f"Figure: {self.description}"}
-        return data, {"image/png": {"alt": self.description, "width": self.size[0]}}
+        return data, {"image/png": {"alt": self.description, "width": self.width}}
 
 
 def show(figure, description):
