@@ -84,11 +84,12 @@ def _mean(values):
 
 
 def resolution_bound(labels, classes, factor):
-    """The truth as a net of step `factor` would say it at best: (H,W) labels -> (H,W) labels.
+    """The truth, resampled: what is left of it in cells of `factor` pixels. (H,W) labels -> (H,W) labels.
 
     Every factor x factor cell is given the shares of its classes (void counts for nothing), the shares are upsampled
-    bilinearly between the cell centres, as upscore does, and every pixel takes the largest. Scoring the result bounds
-    what a score map of that step can reach [PAMI 6.3; the papers do not say how they resampled].
+    bilinearly between the cell centres, as upscore does, and every pixel takes the largest. The papers call the score
+    of this a bound for nets of that step [PAMI 6.3; they do not say how they resampled]. It is a mark rather than a
+    bound: a net's scores need not be shares, and other numbers in the same cells can draw the truth better.
     """
     from minifcn.ops import bilinear_kernel, conv_transpose2d, crop
 

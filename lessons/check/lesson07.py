@@ -3,7 +3,7 @@ import numpy as np
 
 from lessons.check.judge import Wrong, equal, exercise, run, value
 from minifcn.nets import build
-from minifcn.ops import conv_transpose2d, bilinear_kernel, softmax_cross_entropy, softmax_cross_entropy_backward
+from minifcn.ops import bilinear_kernel, conv_transpose2d, softmax_cross_entropy, softmax_cross_entropy_backward
 
 SIZE = (37, 45)  # no multiple of 32: the last map is larger than the image
 

@@ -78,21 +78,14 @@ def head(image, steps, dataset):
     return figure
 
 
-def covered(image, hidden, before, after, square, dataset):
-    figure, axes = draw.panels(2, 3, width=9, height=6.1)
-    top, left, side = square
-    elsewhere = before != after
-    elsewhere[top:top + side, left:left + side] = False
-    draw.picture(axes[0, 0], image, "the scene")
-    draw.labels(axes[0, 1], before, dataset.colors, "its names")
-    draw.picture(axes[1, 0], hidden, "his head covered")
-    draw.labels(axes[1, 1], after, dataset.colors, "its names")
-    draw.bare(axes[0, 2])
-    axes[0, 2].text(0.5, 0.5, "outside the square\nnot a pixel is touched", ha="center", va="center", fontsize=11)
-    draw.picture(axes[1, 2], elsewhere, f"white: {elsewhere.sum()} changed pixels\noutside the square", cmap="gray",
-                 vmin=0, vmax=1)
-    for place in (axes[1, 1], axes[1, 2]):
-        place.add_patch(Rectangle((left - 0.5, top - 0.5), side, side, fill=False, ec="0.7", lw=1.5, ls="--"))
+def covered(image, names, hidden, after, share, dataset):
+    """A picture and its names; then the same for every part that is hidden, {part: ...}."""
+    figure, axes = draw.panels(2, 1 + len(hidden), width=9, height=4.4)
+    draw.picture(axes[0, 0], image, "the scene\n")
+    draw.labels(axes[1, 0], names, dataset.colors)
+    for column, part in zip(axes.T[1:], hidden, strict=True):
+        draw.picture(column[0], hidden[part], f"{part} covered: {100 * share[part]:.0f} %\nof the rest is person")
+        draw.labels(column[1], after[part], dataset.colors)
     draw.legend(figure, dataset.classes, dataset.colors)
     return figure
 

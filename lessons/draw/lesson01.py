@@ -132,7 +132,7 @@ def heat(image, probabilities, classes, colors):
     panel = axes.flat[len(classes)]
     picture(panel, flat(probabilities.argmax(axis=0), colors), "the likeliest", extent=over)
     lines(panel, rows, columns, over, "0.4")
-    legend(figure, classes, colors)
+    legend(figure, classes, colors, np.unique(probabilities.argmax(axis=0)))
     return figure
 
 

@@ -8,7 +8,7 @@ from minifcn.overlay import flat, lit
 
 def opening(image, truth, predicted, classes, colors, zoom):
     """Image, truth and predictions {title: labels} with errors lit, in whole and zoomed on rows and columns."""
-    figure, axes = draw.panels(2, 2 + len(predicted), height=4.6)
+    figure, axes = draw.panels(2, 2 + len(predicted), height=4.15)
     rows, columns = zoom
     pictures = {"image": image, "truth": flat(truth, colors)}
     pictures |= {title: lit(labels, truth, colors) for title, labels in predicted.items()}
@@ -107,11 +107,14 @@ def training(losses, before, after, truth, colors):
     return figure
 
 
-def branches(image, own, sums, title):
-    """Two rows of signed maps of one class: each branch's own {name: map}, and the sums on the way {name: map}."""
-    figure, axes = draw.panels(2, 4, height=4.5)
+def branches(there, own, sums, title):
+    """Two rows of signed maps of one class: each branch's own {name: map}, and the sums on the way {name: map}.
+
+    there (H,W): where the class is.
+    """
+    figure, axes = draw.panels(2, 4, height=4.1)
     top = max(np.abs(a).max() for a in (*own.values(), *sums.values()))
-    draw.picture(axes[0, 0], image, "image")
+    draw.picture(axes[0, 0], there, "truth", cmap="gray", vmin=0, vmax=1)
     for place, (name, a) in zip((*axes[0, 1:], *axes[1]), (*own.items(), *sums.items()), strict=True):
         shown = draw.picture(place, a, name, cmap="PuOr_r", vmin=-top, vmax=top)
     bar = figure.colorbar(shown, ax=axes, shrink=0.8, pad=0.01)
@@ -145,39 +148,37 @@ def members(measured, parts):
     return figure
 
 
-def _rule(axes, y, start, stop, text, fill, cell=None, hatch=None):
-    """A bar over the pixels start..stop - 1, with lines every `cell` pixels."""
-    axes.add_patch(Rectangle((start - 0.5, y - 0.26), stop - start, 0.52, fc=fill, ec="0.2", lw=1.2, hatch=hatch))
-    if cell:
-        for x in np.arange(start + cell, stop, cell):
-            axes.plot((x - 0.5,) * 2, (y - 0.26, y + 0.26), color="0.35", lw=0.8)
-    axes.text(start - 0.5, y + 0.36, text, ha="left", va="bottom", fontsize=10)
+PAPER = {"fc": "white", "ec": "none", "pad": 1.5}  # behind lettering that lines would cross
 
 
 def ruler(side, pad, cells, origin, step, up, offset):
     """The axes of FCN-32s on VGG below one another, in pixels of the image: image, padded, cells, upsampled, crop."""
-    figure, axes = draw.panels(1, 1, height=4.8)
+    figure, axes = draw.panels(1, 1, height=5.2)
     axes = axes[0, 0]
-    first = -offset
-    _rule(axes, 4, 0, side, f"image: pixels 0 to {side - 1}", "0.85")
-    _rule(axes, 3, -pad, side + pad, f"padded by {pad}: pixels {-pad} to {side + pad - 1}", "white", hatch="..")
-    axes.add_patch(Rectangle((-0.5, 2.74), side, 0.52, fc="0.85", ec="0.2"))
+    for x in (-0.5, side - 0.5):
+        axes.plot((x, x), (0.15, 5.0), "--", color=draw.RED, lw=1.6, zorder=3)
+
+    def rule(y, start, stop, text, fill, hatch=None):
+        axes.add_patch(Rectangle((start - 0.5, y - 0.28), stop - start, 0.56, fc=fill, ec="0.2", lw=1.2, hatch=hatch))
+        axes.text(start, y + 0.36, text, ha="left", va="bottom", fontsize=10, bbox=PAPER, zorder=4)
+
+    rule(4.6, 0, side, f"image: pixels 0 to {side - 1}", "0.85")
+    rule(3.4, -pad, side + pad, f"padded by {pad}: pixels {-pad} to {side + pad - 1}", "white", "..")
+    axes.add_patch(Rectangle((-0.5, 3.12), side, 0.56, fc="0.85", ec="0.2"))
+    rule(2.2, origin - step / 2 + 0.5, origin + (cells - 0.5) * step + 0.5,
+         f"score_fr: {cells} cells, {step} apart, the first centred on {origin:g}", (0.86, 0.93, 0.98))
     for i in range(cells):
         x = origin + step * i
-        axes.add_patch(Rectangle((x - step / 2, 1.74), step, 0.52, fc=(0.86, 0.93, 0.98), ec="0.2"))
-        axes.plot(x, 2, "o", color=draw.BLUE, ms=6)
-        axes.text(x, 1.68, f"{x:g}", ha="center", va="top", fontsize=10)
-    axes.text(origin - step / 2, 2.36, f"score_fr: {cells} cells, {step} apart, the first centred on {origin:g}",
-              ha="left", va="bottom", fontsize=10)
-    _rule(axes, 1, first, first + up, f"upscore: {up} cells, 1 apart, pixels {first} to {first + up - 1}",
-          (0.99, 0.9, 0.72))
-    for x in (-0.5, side - 0.5):
-        axes.plot((x, x), (0.1, 4.3), "--", color=draw.RED, lw=1.6)
-    for a, b in ((first - 0.5, -0.5), (side - 0.5, first + up - 0.5)):
-        axes.annotate("", (b, 0.45), (a, 0.45), arrowprops={"arrowstyle": "<|-|>", "color": "0.15", "lw": 1.3,
-                                                           "shrinkA": 0, "shrinkB": 0})
-        axes.text((a + b) / 2, 0.3, f"{b - a:g} cut off", ha="center", va="top", fontsize=10)
-    axes.set(xlim=(-pad - 6, side + pad + 6), ylim=(-0.1, 4.8), yticks=[], xlabel="pixels of the image")
+        axes.plot((x - step / 2,) * 2, (1.92, 2.48), color="0.2", lw=1.2)
+        axes.plot(x, 2.06, "o", color=draw.BLUE, ms=5)
+        axes.text(x, 2.3, f"{x:g}", ha="center", va="center", fontsize=10, zorder=4)
+    rule(1.0, -offset, up - offset, f"upscore: {up} cells, 1 apart, pixels {-offset} to {up - offset - 1}",
+         (0.99, 0.9, 0.72))
+    for a, b, side_of in ((-offset - 0.5, -0.5, "right"), (side - 0.5, up - offset - 0.5, "left")):
+        axes.annotate("", (b, 0.5), (a, 0.5), arrowprops={"arrowstyle": "<|-|>", "color": "0.15", "lw": 1.3,
+                                                         "shrinkA": 0, "shrinkB": 0})
+        axes.text(b - 3 if side_of == "right" else a + 3, 0.36, f"{b - a:g} cut off", ha=side_of, va="top", fontsize=10)
+    axes.set(xlim=(-pad - 6, side + pad + 6), ylim=(0, 5.35), yticks=[], xlabel="pixels of the image")
     axes.spines["left"].set_visible(False)
     return figure
 
@@ -192,13 +193,13 @@ def skip_ruler(rows, crops):
         for i in range(int((62 - start) // step) + 1):
             axes.add_patch(Rectangle((start + step * i, y - 0.22), step, 0.44, fc=fill, ec="0.35", lw=0.8))
             axes.plot(origin + step * i, y, "o", color=draw.BLUE, ms=3.5)
-        axes.text(start, y + 0.29, text, ha="left", va="bottom", fontsize=10)
+        axes.text(start, y + 0.29, text, ha="left", va="bottom", fontsize=10, bbox=PAPER, zorder=4)
         for _, of, cells in (crop for crop in crops if crop[0] == k):
             for i in range(cells):
                 axes.text(origin + step * i, y - 0.29, f"{i + 1}", ha="center", va="top", fontsize=9)
             x = rows[of][1] - rows[of][2] / 2
-            axes.plot((x, x), (y - 0.5, y + 1.22), "--", color=draw.RED, lw=1.8)
-    axes.axvline(-0.5, color="0.3", lw=1.4, ls=":")
+            axes.plot((x, x), (y - 0.45, y + 1.22), "--", color=draw.RED, lw=1.8, zorder=3)
+    axes.axvline(-0.5, color="0.3", lw=1.4, ls=":", zorder=3)
     axes.text(0.6, 0.32, "the image begins here", ha="left", va="center", fontsize=10)
     axes.set(xlim=(-104, 58), ylim=(0.15, len(rows) + 0.75), yticks=[], xlabel="pixels of the image")
     axes.spines["left"].set_visible(False)
@@ -234,7 +235,7 @@ def cost(shifts, curves, marked):
         axes.plot(shifts, [100 * v for v in values], style, color=color, marker=marker, ms=5, lw=1.8, label=name)
         for x, value in zip(shifts, values, strict=True):
             if x in marked:
-                above = 9 if name == next(iter(curves)) else -15
+                above = 9 if value == max(c[shifts.index(x)] for c in curves.values()) else -15
                 axes.annotate(f"{100 * value:.0f}", (x, 100 * value), (0, above), textcoords="offset points",
                               ha="center", fontsize=10)
     axes.set(xlabel="pixels by which the scores lie too far up and to the left", ylabel="mean IU, per cent",

@@ -143,13 +143,14 @@ def curve(factors, scores, reached, best=None):
         place.plot(list(points), list(points.values()), style, color=color, label=name, **options)
         for factor, (dx, dy) in shown.items():
             place.annotate(f"{points[factor]:.1f}", (factor, points[factor]), (dx, dy), textcoords="offset points",
-                           ha="center", va="center", fontsize=9.5, color=color)
+                           ha="center", va="center", fontsize=9.5, color=color,
+                           bbox={"fc": "white", "ec": "none", "pad": 0.8})
 
     left, right = {8: (-17, -9), 16: (-17, -9), 32: (21, 0)}, {8: (10, 10), 16: (10, 10), 32: (12, 10)}
     if best:
         line(ours, best, "--D", draw.GREEN, "cells fitted to the truth", {8: (0, 12), 16: (15, 8), 32: (21, 0)}, ms=6,
              mfc="none")
-    line(ours, dict(zip(factors, scores, strict=True)), "-o", draw.BLUE, "truth, resampled", {**left, 16: (20, -2)},
+    line(ours, dict(zip(factors, scores, strict=True)), "-o", draw.BLUE, "truth, resampled", {**left, 16: (18, 0)},
          ms=4)
     line(ours, reached, ":^", draw.BLACK, "nets: 8s, 16s, 32s", left, ms=8)
     line(theirs, PAMI_BOUND, "-o", draw.BLUE, "truth, resampled", right, ms=4)

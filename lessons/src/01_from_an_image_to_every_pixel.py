@@ -39,10 +39,10 @@ print(image.shape, labels.shape, val.classes)
 # Harbour is the data set in this repository: 276 drawn scenes, 128 x 160 pixels each, with the class of every pixel.
 
 # %%
-draw.show(figures.tasks(image, labels, val.classes, val.colors, several=["person"]), """One scene three times. Naming:
-    boat, hut, person, sheep. Boxing: a rectangle with a name around boat, hut and sheep and around three regions of
-    people; the sheep's box lies inside the hut's. Segmenting: every pixel in the colour of its class; the two people
-    beside the hut are one yellow region.""")
+draw.show(figures.tasks(image, labels, val.classes, val.colors, several=["person"]), """One scene three times.
+    Naming: boat, hut, person, sheep. Boxing: a rectangle with a name around boat, hut and sheep and around three
+    regions of people; the sheep's box lies inside the hut's. Segmenting: every pixel in the colour of its class; the
+    two people beside the hut are one yellow region.""")
 
 # %% [markdown]
 # | task | its answer | what it cannot say |
@@ -84,14 +84,15 @@ def softmax(scores):
 
 model = minifcn.load("harbour-classifier")
 net = model.net
+print(f"right about {model.meta['scores']['accuracy']:.0%} of the crops of scenes that it has not learned from")
 middles = [(62, 30), (78, 90), (20, 100)]
 pieces = np.stack([cut(image, row, column, net.side) for row, column in middles])
 scores = net.forward(net.preprocess(pieces))
 print("crops", pieces.shape, "  scores", scores.shape, "  names", [val.classes[k] for k in scores.argmax(axis=1)])
 draw.show(figures.crops(image, middles, pieces, softmax(scores), val.classes, net.side), """Left the scene with three
     crops framed, numbered in their middles. Right the crops, a cross in each middle, and beneath each a bar a class:
-    person 0.9 for the first, sheep 1.0 for the second; the third, sky just above the roof, is background 0.7 and
-    hut 0.2.""")
+    person 0.9 for the first, sheep 1.0 for the second; the third, sky just above the roof, is background 0.7 and hut
+    0.2.""")
 
 # %% [markdown]
 # ## Where it stops
@@ -168,8 +169,8 @@ y, _ = conv2d(larger[None, None], w)
 assert y.shape == (1, 2, 3 - 2 + 1, 4 - 2 + 1)
 assert y[0, :, 0, 0].tolist() == [-3, 10]  # the corner is the 2 x 2 map from above
 draw.show(figures.folding(w[0, 0], larger, y[0, 0], (1, 2)), """A row of four weights, 1 0 0 -1, folded to a 2 x 2
-    kernel, laid on a 3 x 4 map at place (1, 2), over the cells 1, 0, 2, 2. Its answer there, 1 - 2 = -1, is framed in
-    the 2 x 3 map of answers: -3 1 0 above, 2 2 -1 below.""")
+    kernel, laid on a 3 x 4 map at place (1, 2), over the cells 1, 0, 2, 2. Its answer there, 1 - 2 = -1, is framed
+    in the 2 x 3 map of answers: -3 1 0 above, 2 2 -1 below.""")
 
 # %% [markdown]
 # ## Loops, from the definition
@@ -438,9 +439,10 @@ same = windows.argmax(axis=0) == cells.argmax(axis=0)
 print(f"same name in {same.sum()} of {same.size} cells; scores lie between {cells.min():.0f} and {cells.max():.0f}")
 assert difference.min() > 1e-5
 assert difference[1:3, 1:4].max() < np.delete(difference.ravel(), (6, 7, 8, 11, 12, 13)).min()
-draw.show(figures.agreement(image, difference, same), """Left the scene with a line every 32 pixels: 4 x 5 blocks. Right
-    for each block the largest difference between a score of the turned net and of the classifier on the crop around it:
-    0.4 to 1.7 in the six blocks inside, 2.8 to 9.6 along the edge. Two blocks, both at the edge, get another name.""")
+draw.show(figures.agreement(image, difference, same), """Left the scene with a line every 32 pixels: 4 x 5 blocks.
+    Right for each block the largest difference between a score of the turned net and of the classifier on the crop
+    around it: 0.4 to 1.7 in the six blocks inside, 2.8 to 9.6 along the edge. Two blocks, both at the edge, get
+    another name.""")
 
 # %% [markdown]
 # Nowhere, but nearly in the six blocks whose crops lie inside the scene. Both nets are padded: every 3 x 3 convolution
@@ -469,8 +471,8 @@ for pad, side in ((0, 6), (1, 4)):  # crops of this side give one answer
     print(f"pad {pad}: {len(apart)} places, crop and whole differ by {min(apart):.1e} to {max(apart):.1e}")
 
 # %% [markdown]
-# Without padding: in every place, exactly (with poolings: at every step of the map). Padding is what it costs to keep maps as large as the
-# image.
+# Without padding: in every place, exactly (with poolings: at every step of the map). Padding is the price for maps that
+# are as large as the image.
 #
 # ## What it saves
 # Neighbouring crops overlap, and the classifier works on the overlap again and again. A convolution's work is its
@@ -517,9 +519,9 @@ def multiplications(height, width, answers):
 
 crop, once = multiplications(96, 96, 1), multiplications(128, 160, 20)
 print(f"all layers: {20 * sum(crop.values()):.0f} million for the crops, {sum(once.values()):.0f} million for one run")
-draw.show(figures.work(list(crop), [20 * v for v in crop.values()], list(once.values())), """Bars of the multiplications
-    in each layer: for twenty crops nine times as many as for one run in every convolution, 425 million against 47 in
-    conv3_2 and conv4_2; equally many in fc6, fc7 and fc8, 4.4 million and less.""")
+draw.show(figures.work(list(crop), [20 * v for v in crop.values()], list(once.values())), """Bars of the
+    multiplications in each layer: for twenty crops nine times as many as for one run in every convolution, 425
+    million against 47 in conv3_2 and conv4_2; equally many in fc6, fc7 and fc8, 4.4 million and less.""")
 
 # %% [markdown]
 # In `fc6`, `fc7` and `fc8` nothing is saved: twenty answers are twenty answers. What is shared is the work below them,
@@ -552,11 +554,11 @@ assert ratio > 2
 
 # %%
 p = softmax(score_map(x_scene))[0]  # (7, 4, 5)
-draw.show(figures.heat(image, p, val.classes, val.colors), """Seven panels, one a class, with its probability in each of
-    4 x 5 cells over the grey scene, written where it is 0.05 or more. Sheep: 1.0 in the two cells of the sheep, 0.2 in
-    three cells of the sky. Hut: 0.8 and 1.0 in the cells above the sheep. Boat: 0.8 or 0.9 in three cells at the left.
-    Person: 0.9, 0.6 and 0.7 at the people. Lighthouse and buoy: nothing. Last panel: the likeliest class of each
-    cell.""")
+draw.show(figures.heat(image, p, val.classes, val.colors), """Seven panels, one a class, with its probability in each
+    of 4 x 5 cells over the grey scene, written where it is 0.05 or more. Sheep: 1.0 in the two cells of the sheep,
+    0.2 in three cells of the sky. Hut: 0.8 and 1.0 in the cells above the sheep. Boat: 0.8 or 0.9 in three cells at
+    the left. Person: 0.9, 0.6 and 0.7 at the people. Lighthouse and buoy: nothing. Last panel: the likeliest class
+    of each cell.""")
 
 # %% [markdown]
 # Nobody told this net where anything is. It was trained to name crops; in one run it answers twenty times.
@@ -570,8 +572,8 @@ draw.show(figures.heat(image, p, val.classes, val.colors), """Seven panels, one 
 
 # %%
 draw.show(figures.halvings(image, (1, 2, 4, 8, 16, 32)), """The scene painted with one colour a cell, as large as the
-    image and after each pooling: 128 x 160 cells, 64 x 80, 32 x 40, 16 x 20, 8 x 10 and 4 x 5. At step 8 a person is a
-    few cells, at step 32 twenty squares of brown, grey and green are left.""")
+    image and after each pooling: 128 x 160 cells, 64 x 80, 32 x 40, 16 x 20, 8 x 10 and 4 x 5. At step 8 a person is
+    a few cells, at step 32 twenty squares of brown, grey and green are left.""")
 
 # %% [markdown]
 # Why pool at all, then? Because a cell has to *see* enough to name what it sees: planks are boat, hut or quay, and only

@@ -36,7 +36,7 @@ rng = np.random.default_rng(3)
 
 # %%
 photo = VOCSegmentation(harbour.root(), "val")[0][0].mean(axis=2)[None, None] / 255 - 0.5  # (1,1,H,W): grey
-edges = np.array([[1.0, 2, 1], [0, 0, 0], [-1, -2, -1]])[None, None]
+edges = np.array([[1.0, 2, 1], [0, 0, 0], [-1, -2, -1]])[None, None]  # above less below
 wanted, _ = conv2d(photo, edges, pad=1)
 start = rng.normal(size=(1, 1, 3, 3)) / 2
 
@@ -60,7 +60,7 @@ print(f"slope {slope:.4f}")
 
 # %% [markdown]
 # **Predict.** The slope is negative. Does the loss rise or fall when the weight grows? In a drawing of the loss against
-# this weight, is the weight left or right of the lowest point?
+# this weight, is the weight left or right of the lowest point? (In the maps orange is positive, purple negative.)
 
 # %%
 line = np.linspace(-3, 6, 31)
@@ -71,8 +71,8 @@ for value in line:
     losses.append(loss(moved))
 made, _ = conv2d(photo, start, pad=1)
 draw.show(figures.nudge(photo[0, 0], wanted[0, 0], made[0, 0], (0, 1), line, losses, start[0, 0, 0, 1], loss(start),
-                        slope), f"""A grey photograph of a harbour; the edges that are wanted; the blurred map that
-          nine random weights make; and the loss against one weight, a parabola. The weight stands at
+                        slope), f"""A grey photograph of a harbour; the edges that are wanted; the map that nine random
+          weights make, a pale negative of the photograph; and the loss against one weight, a parabola. The weight stands at
           {start[0, 0, 0, 1]:.2f}, where the dashed tangent has the slope {slope:.3f}: to the right it goes
           down.""")
 
@@ -93,8 +93,8 @@ print(dw_measured[0, 0].round(3))
 print(f"loss {loss(start):.4f}, after one step against the slopes {loss(start - 0.5 * dw_measured):.4f}")
 
 # %% [markdown]
-# It falls. That is all of learning, and lesson 06 repeats it until the loss is small. The trouble is the price: each
-# slope costs a forward pass of its own.
+# It falls. That is all of learning; lesson 06 repeats it until the loss is small. The trouble is the price: each slope
+# costs a forward pass of its own.
 
 # %%
 net = build("fcn8s", classes=7)
@@ -136,35 +136,35 @@ assert abs((nudged_loss - (y - 4) ** 2 / 2) / 1e-6 - dw) < 1e-4  # the judge agr
 #
 # ### A value used twice
 #
-# Nets are not chains. In an FCN, pool4 feeds both the next layer and a skip. Here is the smallest such graph: `p` goes
-# into a product, and also straight into the sum.
+# Nets are not chains. In an FCN the map pool4 feeds both the next layer and a skip. Here is the smallest such graph:
+# `m` goes into a product, and also straight into the sum.
 
 # %%
 x, w1, w2 = 2.0, 3.0, -0.5
-p = w1 * x
-q = w2 * p
-s = p + q
+m = w1 * x
+t = w2 * m
+s = m + t
 L = (s - 1) ** 2 / 2
-values = {"x": x, "w1": w1, "w2": w2, "p": p, "q": q, "s": s, "L": L}
-draw.show(figures.graph(values), f"""A graph from left to right: x = {x:g} and w1 = {w1:g} go into a product p =
-          {p:g}; p forks, one branch straight to a sum, the other through a product with w2 = {w2:g} that gives q =
-          {q:g}; the sum s = {s:g} goes into the loss L = {L:g}.""")
+values = {"x": x, "w1": w1, "w2": w2, "m": m, "t": t, "s": s, "L": L}
+draw.show(figures.graph(values), f"""A graph from left to right: x = {x:g} and w1 = {w1:g} go into a product m =
+          {m:g}; m forks, one branch straight to a sum, the other through a product with w2 = {w2:g} that gives t =
+          {t:g}; the sum s = {s:g} goes into the loss L = {L:g}.""")
 
 # %% [markdown]
-# Start at the right: `ds = s - 1 = 2`. A sum passes a nudge of either term on unchanged, so **both** terms get `ds`. A
-# product you know. What about `p`? A nudge of `p` reaches the loss by two ways at once, and the loss feels both nudges:
+# Start at the right: `L = (s - 1)**2 / 2`, so `ds = s - 1 = 2`. A sum passes a nudge of either term on unchanged, so
+# **both** terms get `ds`. A product you know. What about `m`? A nudge of `m` reaches the loss by two ways at once, and
 # their effects **add**.
 #
-# **Exercise 1.** Work out `dp` on paper: what comes back through the product, and what comes back straight from the
+# **Exercise 1.** Work out `dm` on paper: what comes back through the product, and what comes back straight from the
 # sum?
 
 # %%
 # --- solution
-dp_on_paper = 1.0
+dm_on_paper = 1.0
 # --- yours
-# dp_on_paper = None  # a number
+# dm_on_paper = None  # a number
 # --- end
-check.branches(dp_on_paper)
+check.branches(dm_on_paper)
 
 # %% [markdown]
 # <details><summary>Hint 1: where to look</summary>
@@ -173,25 +173,25 @@ check.branches(dp_on_paper)
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
-# The straight way brings `ds` itself. The other way first brings `dq = ds`, and then goes back through the product
-# `q = w2 * p`, where `p` gets `dq` times the other factor.
+# The straight way brings `ds` itself. The other way first brings `dt = ds`, and then goes back through the product
+# `t = w2 * m`, where `m` gets `dt` times the other factor.
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
-# `dp = ds + dq * w2`
+# `dm = ds + dt * w2`
 # </details>
 
 # %%
 ds = s - 1
-dp_up, dq = ds, ds  # a sum hands its gradient to both of its terms
-dw2, dp_down = dq * p, dq * w2
-dp = dp_up + dp_down  # p was used twice: the gradients add
-dw1, dx = dp * x, dp * w1
-gradients = {"x": dx, "w1": dw1, "w2": dw2, "p": dp, "q": dq, "s": ds, "p up": dp_up, "p down": dp_down}
+dm_straight, dt = ds, ds  # a sum hands its gradient to both of its terms
+dw2, dm_product = dt * m, dt * w2
+dm = dm_straight + dm_product  # m was used twice: the gradients add
+dw1, dx = dm * x, dm * w1
+gradients = {"x": dx, "w1": dw1, "w2": dw2, "m": dm, "t": dt, "s": ds, "m up": dm_straight, "m down": dm_product}
 draw.show(figures.graph(values, gradients), f"""The same graph with a gradient under every value, running from right
-          to left: ds = {ds:g}; the sum gives {dp_up:g} to the straight branch and dq = {dq:g} to the other; through
-          the product come dw2 = {dw2:g} and {dp_down:g}; at the fork {dp_up:g} and {dp_down:g} add to dp = {dp:g};
-          then dw1 = {dw1:g} and dx = {dx:g}.""")
+          to left: ds = {ds:g}; the sum gives {dm_straight:g} to the straight branch and dt = {dt:g} to the other;
+          through the product come dw2 = {dw2:g} and {dm_product:g}; at the fork {dm_straight:g} and {dm_product:g} add
+          to dm = {dm:g}; then dw1 = {dw1:g} and dx = {dx:g}.""")
 
 # %% [markdown]
 # Three rules are enough for whatever in an FCN multiplies and adds: convolutions, skips, upsampling.
@@ -199,33 +199,17 @@ draw.show(figures.graph(values, gradients), f"""The same graph with a gradient u
 # | forward | backward |
 # |---|---|
 # | product, `y = w * x` | `dw = dy * x` and `dx = dy * w`: each gets `dy` times the other |
-# | sum, `s = p + q` | `dp = ds` and `dq = ds`: copied to both |
-# | copy, one `p` used in two places | `dp` is the sum of what comes back from both |
+# | sum, `s = m + t` | `dm = ds` and `dt = ds`: copied to both |
+# | copy, one `m` used in two places | `dm` is the sum of what comes back from both |
 #
 # The last two are mirror images. Keep this sentence, it explains half of what follows: **what is added forwards is
-# copied backwards, and what is copied forwards is added backwards.**
+# copied backwards, and what is copied forwards is added backwards.** In code, gradients are therefore collected with
+# `+=`. A plain `=` would let the second branch erase what the first one brought.
 #
-# > **Why not simpler?** Why carry `+=` through the code; why not assign `dp` whenever a branch reports? Because the
-# > second report would erase the first.
-
-# %%
-dp_assigned = dp_up
-dp_assigned = dp_down  # `=` where `+=` belongs: the straight branch is forgotten
-
-
-def loss_of_p(p):
-    return (p + w2 * p - 1) ** 2 / 2
-
-
-measured = (loss_of_p(p + 1e-6) - loss_of_p(p)) / 1e-6
-assert abs(measured - dp) < 1e-5 and abs(measured - dp_assigned) > 1
-print(f"measured {measured:.4f}, added {dp:g}, assigned {dp_assigned:g}")
-
-# %% [markdown]
 # ## 3. A matrix product, number by number
 #
 # Lesson 02 turned a convolution into `Y = W @ X`: row `f` of `W` is a filter, column `p` of `X` is the patch at place
-# `p`, and `q` counts the numbers in a patch. So with all indices written,
+# `p`, and `q` counts the numbers of a patch. With all indices written,
 #
 # $$y_{fp} = \sum_q w_{fq}\, x_{qp}.$$
 #
@@ -239,7 +223,7 @@ dY = np.array([[1.0, 0], [2, -1]])
 print(Y)
 
 # %% [markdown]
-# Follow one weight, $w_{01} = 2$. Write the four sums out and look for it:
+# Follow one weight, $w_{01} = 2$. Write out the four sums and look for it:
 #
 # $$y_{00} = w_{00}\,x_{00} + \mathbf{w_{01}}\,x_{10} \qquad y_{01} = w_{00}\,x_{01} + \mathbf{w_{01}}\,x_{11}$$
 # $$y_{10} = w_{10}\,x_{00} + w_{11}\,x_{10} \qquad y_{11} = w_{10}\,x_{01} + w_{11}\,x_{11}$$
@@ -278,7 +262,7 @@ assert dW[0, 1] == dw_01
 # %% [markdown]
 # Read the two sums as matrix products again. A product sums over the *last* index of its left factor and the *first*
 # index of its right factor. In $\sum_p dy_{fp}\,x_{qp}$ the index $p$ comes last in both, so the right one must be
-# turned over: $(X^T)_{pq} = x_{qp}$. In $\sum_f w_{fq}\,dy_{fp}$ the index $f$ comes first in both, so the left one
+# transposed: $(X^T)_{pq} = x_{qp}$. In $\sum_f w_{fq}\,dy_{fp}$ the index $f$ comes first in both, so the left one
 # must be. Hence
 #
 # $$dW = dY\,X^T \qquad\qquad dX = W^T\,dY .$$
@@ -293,7 +277,8 @@ dY @ X.T, W.T @ dY
 # and `dW` must be 4x3. Of all the ways to multiply the two, only `dY @ X.T` has that shape. People find their
 # backward passes that way, and it works, until the matrices are square.
 #
-# **Predict.** For our 2x2 matrices: how many of the eight candidates have the right shape? How many are right?
+# **Predict.** The two can be multiplied in either order, each transposed or not: eight candidates. For our 2x2
+# matrices, how many have the right shape? How many are right?
 
 # %%
 candidates = {
@@ -305,7 +290,7 @@ for name, candidate in candidates.items():
 assert sum(np.array_equal(candidate, dW) for candidate in candidates.values()) == 1
 
 # %% [markdown]
-# Shapes remind; they do not prove. This is also why every test here uses odd sizes that are all different.
+# Shapes remind; they do not prove. This is also why every test here uses sizes that differ.
 #
 # **The bias.** $y_{fp} = \dots + b_f$: one number, copied to every place of its map. Copied forwards, so added
 # backwards:
@@ -318,7 +303,7 @@ assert sum(np.array_equal(candidate, dW) for candidate in candidates.values()) =
 #
 # We nudged weights to measure slopes. Made careful, this becomes a *gradient check*: it treats the forward pass as a
 # black box, measures every slope, and compares them with what a backward pass claims. Three choices make it careful:
-# how to take the difference, how large a step, and what to compare.
+# how to take the difference, how large a step, and how close is close enough.
 #
 # ### Two sides are better than one
 #
@@ -350,15 +335,14 @@ for h in (0.1, 0.01, 0.001):
 #
 # $$\frac{\varepsilon\,|f|}{2h}\quad\text{(two-sided)}\qquad\qquad \frac{\varepsilon\,|f|}{h}\quad\text{(one-sided)}.$$
 #
-# (`x + h` is rounded too; that costs as much again. An estimate may overlook it.) One error grows with `h`, the other
-# shrinks. For $f = e^x$, where $f = f' = f'''$, the relative error of the two-sided
-# slope is about
+# (`x + h` is rounded too; that costs about as much again. An estimate may overlook it.) One error grows with `h`, the
+# other shrinks. For $f = e^x$, where $f = f' = f'''$, the relative error of the two-sided slope is about
 #
 # $$\frac{h^2}{6} + \frac{\varepsilon}{2h},\qquad\text{least where}\quad \frac{h}{3} = \frac{\varepsilon}{2h^2},
 # \qquad\text{that is at}\quad h = \sqrt[3]{1.5\,\varepsilon}.$$
 #
-# For float64 ($\varepsilon = 2.2\cdot10^{-16}$) this is $7\cdot10^{-6}$; we take $10^{-5}$, since another function has
-# another $f'''$ and powers of ten are all that matters.
+# For float64 ($\varepsilon = 2.2\cdot10^{-16}$) this is $7\cdot10^{-6}$. We take $10^{-5}$: another function has another
+# $f'''$, so only the power of ten matters.
 #
 # **Exercise 2.** In float32, $\varepsilon = 1.2\cdot10^{-7}$. Which step do you expect to be best? (Any number of the
 # right size will do.)
@@ -427,16 +411,23 @@ draw.show(figures.v_curve(steps, errors, predicted, best), f"""Three V-shaped cu
           rounding. Right of them they rise as h, or as h squared for the two-sided ones: Taylor.""")
 
 # %% [markdown]
-# Read off it what the library does. Two-sided, for the deeper valley. Float64: at its best float32 has six digits less,
-# and at $h = 10^{-5}$ its slopes are off in the third digit, so `numeric_gradient` refuses float32. And at $10^{-5}$ in
-# float64 there are ten good digits: a check that asks for six is neither strict nor lax.
+# On the left is rounding: every curve falls as $1/h$. On the right is Taylor: the one-sided curve rises as $h$, the
+# two-sided ones as $h^2$, twice as steep. At the far left, float32 is flat: there `x + h` is rounded to `x` itself,
+# the slope is measured as 0, and the error is 100 %.
+#
+# From this figure the library took its three choices. Two-sided, for the deeper valley. Float64, for float32 is six
+# digits worse at its best, and at $h = 10^{-5}$ its slopes are off in the third digit. And a tolerance of $10^{-6}$: in
+# float64 at $h = 10^{-5}$ ten digits are good, so six can be asked for safely.
 #
 # ### No loss needed
 #
 # We want to check one layer, not a whole net; where does `dy` come from? If each output moves by a little
 # $\Delta y_i$, the loss moves by $\sum_i dy_i\,\Delta y_i$: that is what `dy` means. The function $\sum_i y_i\,dy_i$
 # with `dy` held fixed moves by just as much. So it may stand in for any loss whose gradient at `y` is `dy`, and we
-# may choose `dy` as we like. Here is the whole judge.
+# may choose `dy` as we like.
+#
+# **Exercise 3: the judge.** Write the heart of it: for element `i` of `x`, the two-sided slope of $\sum_i y_i\,dy_i$.
+# Change `x[i]`, call `f`, and put `x[i]` back.
 
 # %%
 def numeric_gradient(f, x, dy, h=1e-5):
@@ -444,34 +435,49 @@ def numeric_gradient(f, x, dy, h=1e-5):
     x = x.copy()
     gradient = np.empty_like(x)
     for i in np.ndindex(x.shape):
+        # --- solution
         centre = x[i]
         x[i] = centre + h
         above = np.copy(f(x))  # a copy: f may hand back x itself, which changes in the next line
         x[i] = centre - h
         gradient[i] = np.sum((above - f(x)) * dy) / (2 * h)
         x[i] = centre
+        # --- yours
+        # gradient = None  # yours, in place of this line: gradient[i] = ..., about six lines
+        # --- end
     return gradient
 
 
-numeric_gradient(lambda W: W @ X, W, dY)
+check.numeric_gradient(numeric_gradient)
 
 # %% [markdown]
-# That is `dY @ X.T` once more, from a function that has never heard of a transpose, or of calculus. It knows the
-# forward pass and nothing else: that is what makes it a judge. Against the library's, on a bumpier function:
+# <details><summary>Hint 1: where to look</summary>
+#
+# The right one of Taylor's two formulas, with $f(x \pm h)$ replaced by `np.sum(f(x) * dy)`.
+# </details>
+# <details><summary>Hint 2: the idea</summary>
+#
+# Remember `centre = x[i]`. Set `x[i] = centre + h` and keep a copy of `f(x)`; set `x[i] = centre - h` and call `f`
+# again; take the difference times `dy`, summed; in the end `x[i] = centre`.
+# </details>
+# <details><summary>Hint 3: nearly the line</summary>
+#
+# `above = np.copy(f(x))`, and, after the other nudge, `gradient[i] = np.sum((above - f(x)) * dy) / (...)`
+# </details>
+#
+# A few lines that have never heard of a transpose, or of calculus. They know the forward pass and nothing else: that is
+# what makes them a judge. The library's are the same, and refuse float32. Ask them for the `dW` of section 3:
 
 # %%
-from minifcn import gradcheck
+from minifcn.gradcheck import assert_gradient, numeric_gradient
 
-x, dy = rng.normal(size=(2, 3)), rng.normal(size=(2, 3))
-mine = numeric_gradient(lambda x: np.sin(x) * x, x, dy)
-assert np.allclose(mine, gradcheck.numeric_gradient(lambda x: np.sin(x) * x, x, dy), rtol=1e-12)
-assert np.allclose(mine, (np.cos(x) * x + np.sin(x)) * dy)
-mine
+assert np.allclose(numeric_gradient(lambda W: W @ X, W, dY), dY @ X.T)
+numeric_gradient(lambda W: W @ X, W, dY)
 
 # %% [markdown]
 # ### How close is close?
 #
-# Suppose a claimed slope and a measured one differ by $10^{-7}$. Is that good? It depends on how large slopes are here.
+# Suppose a claimed slope and a measured one differ by $10^{-7}$. Is that good? It depends on how large the slopes are.
 #
 # > **Why not simpler?** Why not ask that they differ by less than $10^{-6}$? A loss averaged over a million pixels
 # > has gradients of $10^{-7}$: everything would pass. Why not divide each difference by its own slope? A slope that
@@ -479,7 +485,7 @@ mine
 # > norm of the gradient? One wrong element among a million hardly moves a norm.
 
 # %%
-tiny = 1e-7 * dy
+tiny = 1e-7 * dY
 assert np.abs(2 * tiny - tiny).max() < 1e-6  # a gradient that is twice too large, and "close enough"
 measured = numeric_gradient(lambda x: x**3, np.array([0.0, 1.0]), 1.0)
 print("slopes of x**3 at 0 and 1: true [0 3], measured", measured)
@@ -490,17 +496,14 @@ claimed[7] = 1.01  # wrong by a hundredth
 print(f"relative error by norms: {np.linalg.norm(claimed - right) / np.linalg.norm(right):.0e}")
 
 # %% [markdown]
-# So each difference is looked at by itself, but measured against the size of the *whole* gradient, its root mean
-# square (a norm), plus the slope's own. The library asks of each element $i$, with $n$ the measured gradient:
+# So each difference is looked at by itself, but compared with the size of the *whole* gradient, its root mean square,
+# plus the slope's own. The library asks of each element $i$, with $n$ the measured gradient:
 #
-# $$|dx_i - n_i| \;\le\; 10^{-6}\,\bigl(\mathrm{rms}(n) + |n_i|\bigr)$$
+# $$|dx_i - n_i| \;\le\; 10^{-6}\,\bigl(\mathrm{rms}(n) + |n_i| + 10^{-12}\bigr)$$
 #
-# (plus $10^{-12}$ on the right, so that a gradient of zeros may pass), and names the worst element when one fails:
+# (the $10^{-12}$ lets a gradient of zeros pass), and names the worst element when one fails:
 
 # %%
-from minifcn.gradcheck import assert_gradient
-
-
 def verdict(f, x, dy, dx, name):
     """What the gradient check says, as a line of text."""
     try:
@@ -516,9 +519,8 @@ print(verdict(lambda W: W @ X, W, dY, dY @ X, "W"))  # of the right shape, and w
 # %% [markdown]
 # ### Why `dy` is random
 #
-# > **Why not simpler?** `dy` of ones would do for a loss that is the sum of all outputs. But ones are the same
-# > everywhere, and hide whatever mixes things up. With ones all filters have equal gradients: swap them, and nothing
-# > is seen.
+# > **Why not simpler?** Why not `dy` of ones, which is the loss "sum of all outputs"? Ones are the same everywhere,
+# > and hide what mixes things up. With ones all filters have equal gradients: swap two, and nobody notices.
 
 # %%
 swapped = (np.ones((2, 2)) @ X.T)[::-1]
@@ -527,8 +529,8 @@ random_dY = rng.normal(size=(2, 2))
 print("random dy:   ", verdict(lambda W: W @ X, W, random_dY, (random_dY @ X.T)[::-1], "W"))
 
 # %% [markdown]
-# The same goes for `x`, `w` and the sizes: random numbers, sides that differ, a batch and channels above 1, a stride
-# that does not divide.
+# The same goes for `x`, `w` and the sizes: random numbers, sides that differ, more than one image and one channel, a
+# stride that does not divide evenly.
 #
 # ### Where the judge errs, and what it cannot know
 #
@@ -542,13 +544,14 @@ for at in (1e-3, 3e-6, 0.0, -3e-6, -1e-3):
     print(f"x = {at:<7g} measured slope {measured:.2f}")
 
 # %% [markdown]
-# Near a kink the judge is wrong and the backward pass may be right. So keep inputs of a check away from kinks by more
-# than `h`. And four things it never tells:
+# Near a kink the judge is wrong and the backward pass may be right. So keep the inputs of a check away from kinks by
+# more than `h`. And know the judge's other limits:
 #
-# - **That the forward pass is right.** It compares backward with forward. If both leave out the padding, they agree.
-# - **Anything about other shapes.** A mistake that needs a stride of 3 to show, shows at a stride of 3.
-# - **Why.** It names an element and two values; the reading is up to you. Section 9 is practice.
-# - **Anything cheaply.** Two forward passes an element: small arrays, in tests, never in training.
+# - **It does not know whether the forward pass is right.** It compares backward with forward. If both leave out the
+#   padding, they agree.
+# - **It speaks of the shapes and settings it was given.** A mistake that shows only at stride 3 passes at stride 2.
+# - **It does not say why.** It names an element and two values; the rest is up to you. Section 9 is practice.
+# - **It is slow.** Two forward passes an element: for small arrays, in tests, never in training.
 #
 # ## 5. A convolution, by hand
 #
@@ -568,9 +571,9 @@ draw.show(figures.given(x=x, w=w, y=y, dy=dy), """Four small matrices: x with ro
 
 # %% [markdown]
 # Every term of `y` is a product, `y += w * x`. You know what a product gives back: `dw += dy * x` and `dx += dy * w`.
-# That is the whole backward pass of a convolution. The rest of this lesson makes it fast.
+# That is the whole backward pass of a convolution; what follows only makes it fast.
 #
-# **Exercise 3.** The pixel in the middle, `x[1, 1]`, is seen from all four places, each time under another weight. On
+# **Exercise 4.** The pixel in the middle, `x[1, 1]`, is seen from all four places, each time under another weight. On
 # paper: what is `dx[1, 1]`?
 
 # %%
@@ -619,11 +622,11 @@ draw.show(figures.stamps(x, w, dy, dx, dw), """Upper row: each of the four numbe
 #
 # $$y_{nfuv} = b_f + \sum_{c,i,j} w_{fcij}\; x^{\mathrm{pad}}_{n,\,c,\,Su+i,\,Sv+j}$$
 #
-# Seven indices, and still one product a term. Padding puts zeros around `x`; a zero is no number of ours, so what
-# would flow back to the rim is cut off. (The dilation D is 1 here, and left out.)
+# Seven indices, and still one product a term. Padding puts zeros around `x`. They are not part of `x`, so the gradient
+# of the rim is cut off. (The dilation D is 1 here, and left out.)
 #
-# **Predict.** Which shapes must `dx`, `dw` and `db` have? And how many times does the inner line run, compared with the
-# forward pass?
+# **Predict.** Which shapes must `dx`, `dw` and `db` have? And how often do the inner lines run, compared with the one of
+# the forward pass?
 
 # %%
 def conv2d_backward_loops(dy, x, w, stride, pad):
@@ -641,8 +644,7 @@ def conv2d_backward_loops(dy, x, w, stride, pad):
 
 
 # %% [markdown]
-# A gradient has the shape of the thing it is the gradient of, always: one slope for each number. And now the judge,
-# on a case with nothing square in it.
+# A gradient always has the shape of the thing it is the gradient of: one slope for each number. Now the judge.
 
 # %%
 x, w, b = rng.normal(size=(2, 3, 5, 6)), rng.normal(size=(4, 3, 3, 3)), rng.normal(size=4)
@@ -656,8 +658,8 @@ print(verdict(lambda w: conv2d(x, w, b, stride=2, pad=1)[0], w, dy, dw, "w"))
 print(verdict(lambda b: conv2d(x, w, b, stride=2, pad=1)[0], b, dy, db, "b"))
 
 # %% [markdown]
-# Right, and hopelessly slow. The inner lines run as often as the forward pass multiplies, in Python. Lesson 02 cured
-# that with `im2col`. The cure works backwards too.
+# Right, and hopelessly slow: each inner line runs as often as the forward one, in Python. Lesson 02 cured that with
+# `im2col`. The cure works backwards too.
 #
 # ## 7. With matrices: `col2im`
 #
@@ -668,8 +670,9 @@ print(verdict(lambda b: conv2d(x, w, b, stride=2, pad=1)[0], b, dy, db, "b"))
 # 2. through the copying: from the columns' gradient to the image's.
 #
 # Section 2 has told us the rule for step 2: what was copied is added. Every pixel collects from all the columns it was
-# copied into. Let us see it as a matrix. `im2col` only copies, so it is linear: there is a matrix `A` of zeros and ones
-# with `cols = A @ x`. Feed it nine images with a single 1 in them, and read off the columns of `A`.
+# copied into. Let us see it as a matrix. `im2col` only copies, so it is linear: with image and columns each laid out
+# as one long vector, there is a matrix `A` of zeros and ones with `cols = A @ x`. Feed `im2col` nine images with a
+# single 1 in each: what comes out are the nine columns of `A`.
 #
 # **Predict.** For a 3x3 image and a 2x2 kernel `A` is 16 x 9. How many ones are in each row? In each column?
 
@@ -687,9 +690,9 @@ draw.show(figures.copies(A, 4, 3), """Left, the matrix A of im2col, 16 rows and 
 
 # %% [markdown]
 # `cols = A @ x` is a matrix product, and its backward pass is in section 3: `dx = A.T @ dcols`. The transpose of
-# copying is adding. Nobody builds `A` (for one 128 x 160 image of 64 channels it would have $1.5\cdot10^{13}$ cells).
-# But we have `im2col` as a loop over the K x K taps of the kernel, one slice each, and to transpose that loop is to
-# swap the two sides of its line, and to let them add:
+# copying is adding. Nobody builds `A` (for one 128 x 160 image of 64 channels and a 3x3 kernel it would have
+# $1.5\cdot10^{13}$ cells). But we have `im2col` as a loop over the K x K taps of the kernel, one slice each. To transpose
+# that loop, swap the two sides of its line, and add:
 #
 # ```python
 # cols[:, :, i, j] = xpad[:, :, rows, columns]      # im2col: read
@@ -710,10 +713,11 @@ assert np.array_equal(back.ravel(), A.T @ cols.ravel())
 
 # %% [markdown]
 # No: each pixel comes back as many times as it was copied, once at the corners, four times in the middle. `col2im` is
-# the *transpose* of `im2col`, not its inverse, and a gradient wants the transpose.
+# the *transpose* of `im2col`, not its inverse, and a gradient wants the transpose. (Where no matrix is written down, the
+# transpose is called the *adjoint*.)
 #
-# With images, channels, stride and padding it is the library's, to the letter. Padding is undone at the end, by cutting
-# the rim off.
+# With images, channels, stride and padding added, this is the library's function, to the letter. At the end the rim of
+# padding is cut off.
 
 # %%
 def col2im(cols, x_shape, k, stride, pad, dilation=1):
@@ -748,18 +752,23 @@ def col2im_assigning(cols, x_shape, k, stride, pad):
     return xpad[:, :, pad:pad + height, pad:pad + width]
 
 
-# %%
-ones = np.ones((1, 1, 7, 8))
-cols = im2col(ones, 3, 1, 0)  # kernel 3, stride 1
-added, assigned = col2im(cols, ones.shape, 3, 1, 0)[0, 0], col2im_assigning(cols, ones.shape, 3, 1, 0)[0, 0]
-assert added.max() == 9 and assigned.max() == 1
-draw.show(figures.counts({"added: patches that see the pixel": added, "assigned: only one is kept": assigned}), """
-          Two 7 x 8 maps for a 3x3 kernel at stride 1. Added: 1 in the corners, growing to 9 = 3 x 3 everywhere two
-          pixels or more from the border. Assigned: 1 everywhere, eight of nine reports lost in the middle.""")
+def show_counts(stride):
+    ones = np.ones((1, 1, 7, 8))
+    cols = im2col(ones, 3, stride, 0)  # kernel 3, no padding
+    added, assigned = (back(cols, ones.shape, 3, stride, 0)[0, 0] for back in (col2im, col2im_assigning))
+    return draw.show(figures.counts({f"added, stride {stride}": added, f"assigned, stride {stride}": assigned}),
+                     f"""Two 7 x 8 maps for a 3x3 kernel at stride {stride}. Added: {added[0, 0]:g} at the top left,
+                     {added[3, 3]:g} in the middle, {added.max():g} at most. Assigned: nowhere more than
+                     {assigned.max():g}, for all reports on a pixel but the last are lost.""")
+
+
+show_counts(1)
 
 # %% [markdown]
-# **Exercise 4: predict a figure.** Change the stride from 1 to 2. What is the largest number in the left map now?
-# Write it first; then change `stride` in the cell after that and run it. Look for the last column, too.
+# Nine patches see a pixel in the middle, and eight of their reports are lost.
+#
+# **Exercise 5: predict a figure.** Change the stride from 1 to 2. What is the largest number in the left map now?
+# Write it first, then look. Look at the last column, too.
 
 # %%
 # --- solution
@@ -768,6 +777,13 @@ largest_count = 4
 # largest_count = None  # a whole number
 # --- end
 check.most_patches(largest_count)
+
+# %%
+# --- solution
+show_counts(2)
+# --- yours
+# # when you have predicted: show_counts(2), and then 3
+# --- end
 
 # %% [markdown]
 # <details><summary>Hint 1: where to look</summary>
@@ -782,23 +798,10 @@ check.most_patches(largest_count)
 #
 # Rows and columns are covered independently: the most along one side, squared.
 # </details>
-
-# %%
-# --- solution
-stride = 2
-# --- yours
-# stride = 1  # now try 2, and then 3
-# --- end
-cols = im2col(ones, 3, stride, 0)
-added, assigned = col2im(cols, ones.shape, 3, stride, 0)[0, 0], col2im_assigning(cols, ones.shape, 3, stride, 0)[0, 0]
-draw.show(figures.counts({f"added, stride {stride}": added, f"assigned, stride {stride}": assigned}), f"""Two 7 x 8
-          maps for a 3x3 kernel at stride {stride}: added, with numbers from {added.min():.0f} to {added.max():.0f};
-          assigned, with numbers from {assigned.min():.0f} to {assigned.max():.0f}.""")
-
-# %% [markdown]
-# At stride 2 neighbouring patches share one row and one column of pixels, so counts are 1, 2 and 4, in a lattice:
-# remember it, it comes back as a checkerboard in lesson 05. The last column shows 0: eight columns, but the third
-# kernel ends at the seventh. Nobody sees those pixels, so they cannot move the loss: their gradient is 0.
+#
+# At stride 2 neighbouring patches share one row or one column of pixels, so the counts are 1, 2 and 4, in a lattice. In
+# lesson 05 it comes back as a checkerboard. The last column shows 0: there are eight columns, but the last kernel ends
+# at the seventh. No patch sees those pixels, so they cannot move the loss: their gradient is 0.
 #
 # > **Why not simpler?** Why a loop over taps; could one not write `x[where] += cols` with one array of indices?
 # > NumPy reads, adds and writes back all at once: an index that occurs twice is added once.
@@ -820,7 +823,8 @@ assert collected[0] == 1  # np.add.at would give 2, and is slow; the slices of o
 # \quad\text{for every } x \text{ and } c.$$
 #
 # Two random arrays, two sums, any size, exact up to rounding. It cannot say where a mistake is, and only linear
-# operations have an adjoint; but it takes a millisecond where differences take minutes.
+# operations have an adjoint. But it takes milliseconds, where differences would run `im2col` twice for each of the
+# 42,240 numbers of this `x`.
 
 # %%
 x = rng.normal(size=(2, 16, 33, 40))
@@ -838,7 +842,7 @@ assert np.isclose(there, here, rtol=1e-10)
 #
 # ### Shapes
 # `x (N,C,H,W)`, `w (F,C,K,K)`, `b (F,)` give `y (N,F,U,V)` with $U = \lfloor (H + 2P - K)/S \rfloor + 1$. As
-# matrices, for each image: `W (F, C·K·K) @ X (C·K·K, U·V)`. Gradients have the shapes of what they are gradients of.
+# matrices, for each image: `W (F, C·K·K) @ X (C·K·K, U·V)`.
 #
 # ### Forward
 # `Y = W @ X + b` with `X = im2col(x)`.
@@ -858,7 +862,7 @@ print(f"x {layer.nbytes / 1e6:.2f} MB, its columns {im2col(layer, 3, 1, 1).nbyte
 # The cache is a plain tuple: `x`, `w`, whether there was a bias, stride, pad, dilation.
 #
 # ### Backward
-# **Exercise 5: two lines are missing.** This is the library's own function, but for the lines that matter. `rows` is
+# **Exercise 6: two lines are missing.** This is the library's own function, without the two lines that matter. `rows` is
 # `dY`: for each image F rows of U·V numbers; `cols` is `X`. Mind two things: the batch is a leading axis of both, and
 # all images share one `w`. (`need_dx=False` spares the first layer a gradient that nobody wants: that of the
 # photograph.)
@@ -910,9 +914,8 @@ check.conv2d_backward(conv2d_backward)
 # </details>
 #
 # ### Check
-# `dW` is a sum over images of `dY @ X.T`, `dx` is `col2im(W.T @ dY)`, `db` a sum: the library's function is these
-# lines. Against the loops, against the judge, and once as adjoints, for without its bias a convolution is linear in
-# `x`. From here on we use the library's.
+# The library's function is these lines; from here on we use it. Against the loops, against the judge, and once as
+# adjoints: without its bias a convolution is linear in `x`.
 
 # %%
 from minifcn.ops.conv import conv2d_backward
@@ -929,43 +932,13 @@ assert np.isclose(np.sum(conv2d(x, w, stride=2, pad=1)[0] * dy), np.sum(x * dx),
 dx.shape, dw.shape, db.shape
 
 # %% [markdown]
-# **Exercise 6.** A batch of 2 images of 7 x 9 pixels, a 3x3 kernel, stride 2, padding 1, and `dy` of ones. What is
-# each number of `db`? (Shape formula first.)
-
-# %%
-# --- solution
-db_of_ones = 40
-# --- yours
-# db_of_ones = None  # a number
-# --- end
-check.bias_of_ones(db_of_ones)
-
-# %% [markdown]
-# <details><summary>Hint 1: where to look</summary>
-#
-# `db` adds up everything the bias was copied to. To how many numbers was one bias copied?
-# </details>
-# <details><summary>Hint 2: the idea</summary>
-#
-# Images times places, N · U · V.
-# </details>
-# <details><summary>Hint 3: nearly the line</summary>
-#
-# `U = (7 + 2 - 3) // 2 + 1`, and V in the same way.
-# </details>
-
-# %%
-y, cache = conv2d(np.zeros((2, 3, 7, 9)), w, b, stride=2, pad=1)
-conv2d_backward(np.ones(y.shape), cache)[2]
-
-# %% [markdown]
 # ## 9. Break it
 #
 # Eight backward passes, each wrong in one place. All run without complaint and give arrays of the right shape. We
 # choose C·K·K = F = 9, so that `W` is square and even a forgotten transpose runs.
 #
-# **Predict** before you run it. Which mistakes make `dx` wrong, which `dw`, which `db`? For which is *part* of `dx`
-# still right, and which part?
+# **Predict** as you read them. One leaves *part* of its gradient right: which one, and which part? Three would have
+# passed with a batch of a single image: which?
 
 # %%
 x, w, b = rng.normal(size=(2, 1, 7, 9)), rng.normal(size=(9, 1, 3, 3)), rng.normal(size=9)
@@ -999,30 +972,29 @@ for name, wrong in wrong_db.items():
     print(f"{name:<23}", verdict(lambda b: conv2d(x, w, b, stride=2, pad=1)[0], b, dy, wrong, "b"))
 
 # %% [markdown]
-# All caught. The words say that it is wrong, and how often. *Where* it is wrong says why. The left panel is `dx` of the
-# first image as it should be; A to D are the errors, `dx - measured`, of the four wrong ones in another order, with a
-# dot where there is none. **Predict.** Which is which?
+# All caught. The words say *that* it is wrong, and how often. *Where* it is wrong says why. The left panel is `dx` of the
+# first image as it should be. A to D are the four wrong ones, in another order, with a dot where a pixel is right.
+#
+# **Predict.** Which is which?
 
 # %%
 measured = numeric_gradient(lambda x: conv2d(x, w, b, stride=2, pad=1)[0], x, dy)
 order = ("rim cut at one end", "= for +=", "W for W.T", "branch counted twice")
-maps = {"dx as it should be": measured[0, 0]}
-for letter, name in zip("ABCD", order, strict=True):
-    maps[letter] = (wrong_dx[name] - measured)[0, 0]
-draw.show(figures.errors(maps, np.sqrt(np.mean(measured**2))), """The gradient dx, 7 x 9 numbers of both signs, and
-          four maps of errors. A and C: wrong everywhere, without a pattern. B: right, marked by dots, at every second
-          pixel of every second row, 20 of 63. D: wrong everywhere, and the same picture as dx itself.""")
+maps = {"as it should be": measured[0, 0], **{letter: wrong_dx[name][0, 0] for letter, name in zip("ABCD", order, strict=True)}}
+draw.show(figures.claims(maps), """The gradient dx, 7 x 9 numbers of both signs, and four wrong ones. A: the same
+          picture, one pixel lower and farther right. B: dots at every second pixel of every second row, 20 of 63, mark
+          the right ones. C: another picture altogether. D: the same picture, stronger.""")
 
 # %% [markdown]
-# - **D, counted twice**, is `dx` itself: given over measured is 2 in every element. Look for a fork, added at both
+# - **A** is the right picture at the wrong place, one pixel down and to the right: the **rim was cut at one end**. `X`
+#   **padded at one end** is the same mistake on the way into `dw`.
+# - **B** is right on a lattice, where a pixel lies in only one patch and there is nothing to add: **`=` for `+=`**.
+#   Exercise 5 drew the same lattice, without padding.
+# - **C** has no pattern at all: **`W` for `W.T`**. Look for a forgotten transpose, or for a `reshape` in its place.
+# - **D** is the right picture, twice as strong: the **branch was counted twice**. Look for a fork that is added at both
 #   ends. (Exactly half, as with the **mean over the batch** of two, is the same symptom with another number.)
-# - **B, `=` for `+=`**, leaves a lattice of right pixels: those in only one patch, where there is nothing to add. It is
-#   the count map of exercise 4 again, now with padding.
-# - **A and C** look equally wild. But what **A** claims is the right gradient at the wrong place, one pixel down and to
-#   the right: the **rim was cut at one end**. `X` **padded at one end** is the same mistake on the way into `dw`.
-# - **C, `W` for `W.T`**, has no pattern at all. Look for a transpose, or for a `reshape` in its place.
-# - **No sum over the batch** leaves `dw` wrong by another amount everywhere, and so does **first image only** with
-#   `db`. With a batch of 1 both would have passed.
+# - **No sum over the batch** leaves `dw` wrong everywhere, and so does **first image only** with `db`. With a single
+#   image these two and the mean would have passed.
 
 # %%
 right = np.isclose(wrong_dx["= for +="], measured, atol=1e-6)[0, 0]
@@ -1034,9 +1006,9 @@ right.astype(int)
 # %% [markdown]
 # ## 10. Surprise: `dx` is a convolution
 #
-# Look at `dx[1, 1]` in section 5 once more: `dy` under a 2x2 window, multiplied by the filter, only with the filter's
-# numbers in reverse order. Let us see whether that is so everywhere. At stride 1 the definition says that place `u`
-# sees pixel `a` (of the padded image: `a + P`) under weight `i = a + P - u`. Collect what comes back to pixel
+# Look at `dx[1, 1]` in section 5 once more: a 2x2 window of `dy` times the filter, with the filter's numbers in reverse
+# order. Is that so everywhere? At stride 1 the definition says that place $u$ sees row $a$ of the image (row $a + P$ of
+# the padded one) under weight $i = a + P - u$; columns likewise, with $v$, $d$ and $j$. Collect what comes back to pixel
 # $(a, d)$:
 #
 # $$dx_{ncad} = \sum_f \sum_{u,v} w_{f,\,c,\,a+P-u,\,d+P-v}\; dy_{nfuv}.$$
@@ -1048,9 +1020,8 @@ right.astype(int)
 # dy_{n,\,f,\;a + i' - (K-1-P),\;d + j' - (K-1-P)}$$
 #
 # which is, letter for letter, a convolution over `dy`: padding $P' = K-1-P$, filters $w'$ turned by half a turn, and
-# with F and C swapped, for now the sum runs over F. (Weights whose index falls outside 0 to K - 1 do not exist, and
-# where the index of `dy` falls outside the map nothing comes back: that is what the padding with zeros says. P may be
-# K - 1 at most.)
+# with F and C swapped, for now the sum runs over F. (Where an index of `dy` falls outside the map nothing comes back:
+# that is the padding with zeros. P may be K - 1 at most.)
 
 # %%
 x, w = rng.normal(size=(2, 3, 5, 6)), rng.normal(size=(4, 3, 3, 3))
@@ -1062,8 +1033,8 @@ for pad in (0, 1, 2):
     print(f"padding {pad}: dx is a convolution with padding {2 - pad}")
 
 # %% [markdown]
-# On the numbers of section 5, K = 2 and P = 0. **Predict.** Move the red window to the top left corner. Which number of
-# `dx` does it give, and is it the one you find there?
+# On the numbers of section 5, K = 2 and P = 0. **Predict.** In the figure the framed window gives the framed number.
+# Move it to the top left corner: which number does it give? Is it the one you find in `dx`?
 
 # %%
 w = np.array([[1.0, 0], [2, -1]])
@@ -1076,9 +1047,9 @@ draw.show(figures.turned(dy, w, by_convolution, (1, 1)), """Four matrices. dy wi
           turned filter.""")
 
 # %% [markdown]
-# So every machine that runs convolutions forwards quickly can run these backwards. At stride 2 the same holds with
-# zeros pushed between the numbers of `dy`, and then a *small* map gives a *large* one: an operation that makes maps
-# larger, found by running a convolution backwards. Lesson 05 is about nothing else.
+# So whatever runs convolutions quickly can also run them backwards. At stride 2 the same holds with zeros put between
+# the numbers of `dy`, and then a *small* map gives a *large* one: an operation that makes maps larger, found by running
+# a convolution backwards. Lesson 05 is about nothing else.
 #
 # ## 11. ReLU, under five headings
 #
@@ -1147,15 +1118,16 @@ print(f"forward {forward:,}, backward {backward:,}")
 
 # %% [markdown]
 # Twice. That is exact for the products; `im2col` once more and `col2im` come on top, and the first layer, which needs
-# no `dX`, gets off with half. A step of training costs about three forward passes. Measuring instead would have taken
-# one for every weight.
+# no `dX`, has only half of it to do. So a step of training costs about three forward passes, however many weights there
+# are.
 #
 # Now the nine slopes of section 1 again, from a single backward pass. The loss was
 # $\frac{1}{2}\,\mathrm{mean}\,(y - y_{\mathrm{wanted}})^2$; its slope along one `y` is the difference, divided by how
 # many there are.
 #
-# **Predict.** We measured one-sided, with $h = 0.001$, on a loss that is a parabola in each weight. In which digit
-# will the two differ?
+# **Predict.** We measured one-sided, with $h = 0.001$, on a loss that is a parabola in each weight. In which decimal place
+# will the two differ? (Section 1's figure gives $f''$, roughly: 4.6 to the right of its lowest point the parabola has
+# risen by 0.36.)
 
 # %%
 y, cache = conv2d(photo, start, pad=1)
@@ -1167,17 +1139,18 @@ assert np.allclose(dw, dw_measured, rtol=0, atol=1e-4)
 assert_gradient(loss, start, 1.0, dw, "w")
 
 # %% [markdown]
-# The difference is Taylor's $\frac{h}{2} f''$, the same in all nine places but for the border: nearly all weights see
-# nearly the same pixels. Two-sided differences have no such error on a parabola ($f''' = 0$), and agree to the last
-# digits.
+# In the fifth. A parabola rises by $\frac{1}{2} f'' d^2$ over a distance $d$, so $f'' \approx 0.034$, and the error is
+# Taylor's $\frac{h}{2} f'' \approx 2\cdot10^{-5}$. It is nearly the same in all nine places, for all nine weights see
+# nearly the same pixels. Two-sided differences have no such error on a parabola ($f''' = 0$): the judge of section 4
+# agrees.
 #
 # ## 13. Two more for you
 #
 # ### A layer of your own
 #
 # Here is a small layer, one scale and one shift for each channel. (The authors' FCN-8s that is trained in one go has
-# such scales, fixed and without a shift, in front of its skips.) Its forward pass is complete. **Exercise 7.** Write
-# its backward pass, all of it.
+# such scales, fixed and without a shift, in front of its skips.) The forward pass is given. **Exercise 7.** Write the
+# backward pass, all of it.
 
 # %%
 def scale(x, a, b):
@@ -1246,7 +1219,7 @@ print(verdict(lambda x: contrast(x, s)[0], x, dy, dx, "x"))
 print(verdict(lambda s: contrast(x, s)[0], s, dy, ds, "s"))
 
 # %% [markdown]
-# The check has done its part: `ds` is right, `dx` wrong in every element. Now you: where, and how? Here is the error.
+# The check has done its part: `ds` is right, `dx` wrong in every element. Now it is your turn. Here is the error of `dx`.
 
 # %%
 error = dx - numeric_gradient(lambda x: contrast(x, s)[0], x, dy)

@@ -28,24 +28,29 @@ from lessons.draw import lesson05 as figures
 from minifcn.datasets import VOCSegmentation, harbour
 from minifcn.gradcheck import assert_gradient
 from minifcn.ops import (bilinear_kernel, col2im, conv2d, conv2d_backward, conv_transpose2d,
-                         conv_transpose2d_backward, im2col, max_pool2d, max_pool2d_backward)
+                         conv_transpose2d_backward, im2col)
 
 # %% [markdown]
-# Here are the small map and what became of it. The net is the shipped FCN-32s of lesson 00, cut open just before its
-# last layer: `score_fr` gives each of the 4 x 5 cells a score for each class. We look at the class *sheep*.
-#
-# **Predict.** 20 numbers go in, 20,480 come out. Where on the large map is the largest value? What do you expect at the
-# map's border? (Its contour lines lie 5 apart: dashed below 0, solid from 0 on.)
+# The shipped FCN-32s of lesson 00, cut open just before its last layer. `score_fr` gives each of the 4 x 5 cells a
+# score for each class; we look at the class *sheep*.
 
 # %%
 model = minifcn.load("harbour-fcn32s")
 image, truth = VOCSegmentation(harbour.root(), "val")[20]
 x = model.net.preprocess(image[None])
-coarse = model.net.body.forward(x, train=False)["drop7"]
+coarse = model.net.body.forward(x, train=False)["drop7"]  # what score_fr is given
 scores = model.net.head.layers["score_fr"].forward(coarse)
 large = model.net.forward(x)
 sheep = model.classes.index("sheep")
 print(f"{scores.shape} -> {large.shape}")
+print(scores[0, sheep].round().astype(int))
+
+# %% [markdown]
+# **Predict.** The last layer makes 20,480 numbers of these 20. Where on the large map do you expect the largest value,
+# how does it change from cell to cell, and what happens at the map's border? (In the figure contour lines lie 5 apart:
+# dashed below 0, solid from 0 on.)
+
+# %%
 draw.show(figures.question(image, scores[0, sheep], large[0, sheep], "sheep"),
           "Three panels: a harbour image of 128 x 160 pixels with a sheep in front of a hut; the 4 x 5 map of scores "
           "for sheep, written as numbers, 9 and 9 where the sheep is and negative around it; and the 128 x 160 map "
@@ -53,9 +58,9 @@ draw.show(figures.question(image, scores[0, sheep], large[0, sheep], "sheep"),
           "towards 0 at the border.")
 
 # %% [markdown]
-# The hill has its top where the largest numbers were, and slopes evenly from cell to cell. Towards the border the
-# values shrink: the corner of the cell with -24 is not nearly as dark as its middle. We did not ask for that. By the
-# end you can account for each of these.
+# The hill has its top where the largest numbers were, and slopes evenly from cell to cell. At the border the values
+# shrink towards 0: the corner of the cell with -24 is not nearly as dark as its middle. Nobody asked for that. By the
+# end you can account for all three.
 
 # %% [markdown]
 # ## 1 · The smallest case, by hand
@@ -110,21 +115,22 @@ draw.show(figures.stamps(tiny_x, tiny_w),
           "Stride 2: 4 x 4 tables, the stamps lie side by side and no pixel is reached twice.")
 
 # %% [markdown]
-# At stride 2 this kernel's stamps touch without overlapping. The number 1234 says something else besides: the thousand
-# met the kernel's *first* number, and the one met its *last*. Seen from an output pixel the kernel is turned by half a
-# turn. Remember that; it comes back in section 4.
+# At stride 2 this kernel's stamps touch without overlapping. And look at 1234 again: the 1000 met the kernel's *first*
+# number, the 1 met its *last*. Seen from an output pixel the kernel is turned by half a turn. Remember that for
+# section 4.
 
 # %% [markdown]
 # ## 2 · Loops from the definition
 #
-# With N images, C channels in, F channels out, and a kernel of its own for each pair of channels:
+# With N images, C channels in, F channels out, and a K x K kernel of its own for each pair of channels, cell $(h, v)$
+# of the map (row, column) puts number $(i, j)$ of its stamp here:
 #
 # $$y^{pad}_{n,\,f,\;S h+i,\;S v+j} \mathrel{+}= x_{n,c,h,v}\; w_{c,f,i,j} \qquad\text{for all } c, h, v, i, j$$
 #
-# and $y$ is $y^{pad}$ without $P$ rows and columns on every side. A convolution *puts* padding around its input. This
-# layer runs the other way, so it *cuts* padding off its output.
+# and $y$ is $y^{pad}$ without its outer $P$ rows and columns on every side. A convolution *puts* padding around its
+# input. This layer runs the other way, so it *cuts* padding off its output.
 #
-# **Exercise 2.** How long is one side of $y$? Where does the last stamp start, how long is it, what is cut off?
+# **Exercise 2.** How long is one side of $y$?
 
 # %%
 def side(size, k, stride, pad):
@@ -155,7 +161,7 @@ check.side(side)
 #
 # </details>
 #
-# Now the definition as loops. They are slow, and they are right by inspection.
+# Now the definition as loops: slow, and easy to believe.
 
 # %%
 def loops(x, w, stride, pad):
@@ -174,15 +180,15 @@ assert np.allclose(y, conv_transpose2d(x, w, stride=3, pad=1)[0])
 print(f"{x.shape} -> {y.shape}, equal to minifcn.ops.conv_transpose2d")
 
 # %% [markdown]
-# From here on we use the library's `conv_transpose2d`. Your own fast one follows in section 5.
+# From here on we use the library's `conv_transpose2d`. You write your own fast one in section 5.
 
 # %% [markdown]
 # ## 3 · What is transposed? The matrix W
 #
-# A convolution is linear: every output is a sum of inputs, weighted. Write the image as one long vector $x$ and the
+# A convolution is linear: every output is a weighted sum of inputs. Write the image as one long vector $x$ and the
 # result as one long vector $y$. Then there is a matrix with $y = W x$, one row for each output, one column for each
-# input. (Lesson 02 had another product: there the patches made the matrix. Here the image stays a vector, and the
-# kernel is spread over a large, mostly empty matrix.) Let us fill it in for a 5 x 5 image, a 3 x 3 kernel, stride 2.
+# input. (In lesson 02 W was the small matrix of filters. This W is large, and mostly zeros.) Let us fill it in for a
+# 5 x 5 image, a 3 x 3 kernel, stride 2.
 #
 # **Predict.** What shape has W? How many numbers other than 0 are in a row? Which column has most of them, and how
 # many?
@@ -205,9 +211,10 @@ draw.show(figures.matrix(W, (5, 5), (2, 2), row=0, column=12),
           "Column 12, the central pixel, holds 9 7 3 1: all four outputs see it, each with another corner.")
 
 # %% [markdown]
-# A row, drawn as a picture, is what an output sees: the kernel at its place. That is also what a *stamp* looks like. So
-# read the same table by its rows instead of its columns: let each output pixel spread its row over the image, scaled by
-# its value, and add. That is $W^T y$, and it is our operation:
+# A row, drawn as a picture, is what an output sees: the kernel at its place. It is also what a *stamp* looks like. In
+# $W x$ each output *gathers* along its row. Now use the rows the other way: each of the 4 small pixels *scatters* its
+# row over the 25, scaled by its own value, and the rows are added. A sum of the rows of W, weighted by y, is $W^T y$.
+# That is our operation:
 
 # %%
 image5 = rng.normal(size=(1, 1, 5, 5))
@@ -220,10 +227,13 @@ print((W.T @ tiny_x.ravel()).reshape(5, 5).astype(int))
 
 # %% [markdown]
 # Same kernel, same stride, nothing turned by hand; 2 x 2 numbers became 5 x 5. This is why PyTorch and we say
-# *transposed* convolution. For any matrix $(W x)\cdot y = x \cdot (W^T y)$. So we can test the transpose of an
-# operation without ever building its matrix. This is the *adjoint identity*, and it has to hold for every x and y:
+# *transposed* convolution. For larger shapes nobody builds W. The adjoint test of lesson 03 does without: for every x
+# and y must hold
 #
 # $$\langle \mathrm{conv}(x),\, y\rangle = \langle x,\, \mathrm{convT}(y)\rangle$$
+#
+# And lesson 03 met $W^T$ before that: if $y = W x$, then $dx = W^T dy$. What carries a *gradient* back through a
+# convolution carries a *map* up here.
 
 # %%
 x, w = rng.normal(size=(2, 3, 7, 9)), rng.normal(size=(4, 3, 3, 3))  # for conv2d: 3 channels in, 4 out
@@ -233,20 +243,17 @@ back, _ = conv_transpose2d(y, w, stride=2, pad=1)                    # the same 
 print(f"{x.shape} -> {there.shape} -> {back.shape}:  {np.sum(there * y):.9f} = {np.sum(x * back):.9f}")
 assert np.isclose(np.sum(there * y), np.sum(x * back), rtol=1e-12)
 
+dx, _, _ = conv2d_backward(y, cache)     # y in the part of dy
+assert np.allclose(dx, back)             # convolution's dx is the transposed convolution of dy
+
 # %% [markdown]
-# Lesson 03 met $W^T$ already: if $y = W x$, then $dx = W^T dy$. So what carries a *gradient* back through a convolution
-# is what carries a *map* up here. Caffe's layer, which the authors of FCN used, is the code of its convolution with
-# forward and backward exchanged.
-#
 # | | forward | backward, to x |
 # |---|---|---|
 # | convolution | $W x$ | $W^T dy$ |
 # | transposed convolution | $W^T x$ | $W\, dy$ |
-
-# %%
-dx, _, _ = conv2d_backward(y, cache)     # y in the part of dy
-assert np.allclose(dx, back)
-print("convolution's dx is the transposed convolution of dy")
+#
+# The layer of Caffe, the framework that FCN's authors used, is just that: the code of its convolution with forward and
+# backward exchanged.
 
 # %% [markdown]
 # ### No inverse
@@ -257,63 +264,62 @@ print("convolution's dx is the transposed convolution of dy")
 
 # %%
 print("rank of W^T W:", np.linalg.matrix_rank(W.T @ W), "of", W.shape[1])
-draw.show(figures.not_identity(W.T @ W),
-          "Two 25 x 25 matrices in grey. Left W^T W: dark blocks off the diagonal as well as on it, darkest at the "
-          "central pixel. Right the identity: a thin diagonal and nothing else. They have little in common.")
 
 # %% [markdown]
-# Four numbers do not determine 25. $W^T W$ has rank 4, and so it is with any matrix $M$: $M W$ has rank 4 at most, and
-# the identity has 25.
+# It would have to be the identity, and that has rank 25. But $W$ has rank 4, so for every matrix $M$ the product $M W$
+# has rank 4 at most: no matrix undoes $W$. Four numbers do not determine 25.
 #
 # > **Why not simpler?** Why not go on saying *deconvolution*, as the papers do? Because astronomers, microscopists
 # > and seismologists use that word for the inverse: given the blurred picture, find the sharp one. Here is a case in
 # > which the inverse exists. A 3 x 3 blur at stride 1, padded by 1, has a square matrix, and this one can be
-# > inverted: solving $W x = y$ gives the picture back. The transposed convolution of y gives the picture blurred
-# > *twice* (this kernel is symmetric, so $W^T = W$).
+# > inverted.
+#
+# **Predict.** What do you get from the blurred picture y by solving $W x = y$? What by the transposed convolution,
+# $W^T y$? (This kernel is symmetric, so $W^T = W$.)
 
 # %%
-picture = image[:120, :150].mean(axis=2).reshape(24, 5, 30, 5).mean(axis=(1, 3))
+picture = image[:120, :150].mean(axis=2).reshape(24, 5, 30, 5).mean(axis=(1, 3)).ravel()  # 24 x 30 = 720 pixels
 units = np.eye(720).reshape(720, 1, 24, 30)  # 720 pictures, each with one pixel of 1: what conv2d makes of them ...
 blur = np.outer((1, 2, 1), (1, 2, 1))[None, None] / 16
-B = conv2d(units, blur, pad=1)[0].reshape(720, 720).T  # ... are the columns of its matrix
-y = B @ picture.ravel()
-solved, transposed_y = np.linalg.solve(B, y), B.T @ y
-print(f"largest error: solved {np.abs(solved - picture.ravel()).max():.1e}, "
-      f"transposed {np.abs(transposed_y - picture.ravel()).max():.0f} grey levels of 255")
-assert np.allclose(B.T, B) and np.allclose(solved, picture.ravel())
-assert not np.allclose(transposed_y, picture.ravel(), atol=20)
+W1 = conv2d(units, blur, pad=1)[0].reshape(720, 720).T  # ... are the columns of its matrix
+y1 = W1 @ picture
+solved, back1 = np.linalg.solve(W1, y1), W1.T @ y1
+print(f"largest error: solved {np.abs(solved - picture).max():.1e}, "
+      f"transposed {np.abs(back1 - picture).max():.0f} grey levels of 255")
+assert np.allclose(W1.T, W1) and np.allclose(solved, picture) and not np.allclose(back1, picture, atol=20)
 
 # %% [markdown]
-# With stride 2 there is no way back at all: 180 equations for 720 pixels. Infinitely many pictures fit. `lstsq` finds
-# one of them; it explains every number of y, and it is not the picture we started from.
+# Solving gives the picture back. The transposed convolution gives the picture blurred *twice*.
+#
+# With stride 2 there are 180 equations for 720 pixels, so infinitely many pictures fit. `lstsq` finds one of them, which
+# explains every number of y. **Predict.** Will it look like the picture we started from?
 
 # %%
 halve = np.outer((1, 3, 3, 1), (1, 3, 3, 1))[None, None] / 64
-B2 = conv2d(units, halve, stride=2, pad=1)[0].reshape(720, 180).T
-z = B2 @ picture.ravel()
-guess = np.linalg.lstsq(B2, z, rcond=None)[0]
-assert np.allclose(B2 @ guess, z) and not np.allclose(guess, picture.ravel(), atol=20)
-shown = [[("x, 24 x 30", picture), ("stride 1: y = W x", y), ("$W^T y$", transposed_y), ("solve W x = y", solved)],
-         [("x, 24 x 30", picture), ("stride 2: y = W x, 12 x 15", z),
-          ("$4\\,W^T y$", 4 * B2.T @ z), ("lstsq: fits y", guess)]]
-shapes = {720: (24, 30), 180: (12, 15)}
-rows = [[(title, grey.reshape(shapes[grey.size])) for title, grey in row] for row in shown]
-draw.show(figures.comes_back(rows),
+W2 = conv2d(units, halve, stride=2, pad=1)[0].reshape(720, 180).T
+y2 = W2 @ picture
+guess = np.linalg.lstsq(W2, y2, rcond=None)[0]
+assert np.allclose(W2 @ guess, y2) and not np.allclose(guess, picture, atol=20)
+rows = [[("x, 24 x 30", picture), ("stride 1: y = W x", y1), ("$W^T y$", back1), ("solve W x = y", solved)],
+        [("x, 24 x 30", picture), ("stride 2: y, 12 x 15", y2), ("$4\\,W^T y$", 4 * W2.T @ y2),
+         ("lstsq: fits y", guess)]]
+draw.show(figures.comes_back(rows, (24, 30)),
           "Two rows of small grey pictures. Above, stride 1: a picture, its blur, the transposed convolution of the "
           "blur, which is blurrier still, and the solution of W x = y, which is the picture again. Below, stride 2: "
           "the picture, its half-size version, 4 W^T y, a smooth enlargement, and a least-squares solution with false "
           "light and dark bands.")
 
 # %% [markdown]
-# (The factor 4: there are a quarter as many pixels in y, and each stamp of this kernel sums to 1. Section 6 puts the
-# factor into the kernel.) What the halvings threw away is gone. Upsampling gives *size* back, not detail.
+# It fits, and it is another picture. What a halving threw away is gone: upsampling gives *size* back, not detail.
+# (The factor 4: y has a quarter as many pixels, and each stamp of this kernel sums to 1. Section 6 puts the factor into
+# the kernel.)
 
 # %% [markdown]
 # ## 4 · Fractionally strided: the same numbers, gathered
 #
 # The fourth name comes from asking what an *output* pixel collects. Spread the map: put S - 1 zeros between its pixels
 # and K - 1 - P zeros around it. Then slide a kernel over it one pixel at a time, at stride 1. Measured in pixels of the
-# map that is a step of 1/S: a fractional stride. And the kernel is turned by half a turn, as 1234 told us.
+# map that is a step of 1/S: a fractional stride. And the kernel is turned by half a turn, as in 1234.
 #
 # **Predict.** A 2 x 2 map, K = 3, S = 2, P = 0. How large is the spread map with its zeros? How large the result? Which
 # of the map's pixels does the middle of the result meet, and with which of the kernel's numbers 1 to 9?
@@ -328,9 +334,7 @@ def fractional(x, w, stride, pad):
 
 small = fractional(tiny_x[None, None] * 1.0, nine[None, None], stride=2, pad=0)[0, 0]
 assert np.array_equal(small, (W.T @ tiny_x.ravel()).reshape(5, 5))
-spread = np.zeros((7, 7))
-spread[2:5:2, 2:5:2] = tiny_x
-draw.show(figures.fractional(tiny_x, spread, nine[::-1, ::-1], small, at=(2, 2)),
+draw.show(figures.fractional(tiny_x, nine[::-1, ::-1], small, stride=2, at=(2, 2)),
           "Four tables: the map 1 10 100 1000; the same with a row and a column of zeros between and two around, "
           "7 x 7, a 3 x 3 window framed in its middle that holds all four numbers in its corners; the turned kernel, "
           "9 to 1; and the 5 x 5 result, its middle framed: 1379 = 9 + 70 + 300 + 1000.")
@@ -342,8 +346,8 @@ for stride, pad, k in ((1, 0, 3), (2, 1, 4), (3, 1, 5), (3, 0, 2)):
 print("stamps and fractional strides: the same numbers")
 
 # %% [markdown]
-# It explains the name, and it is a poor way to compute: with S = 32 only about one number in 1024 of the spread
-# map is not a zero that we put there ourselves. The next section does without the zeros.
+# It explains the name, and it is a poor way to compute: with S = 32 about one number in 1024 of the spread map is not a
+# zero that we put there ourselves. The next section does without the zeros.
 
 # %% [markdown]
 # ## 5 · The layer
@@ -354,13 +358,13 @@ print("stamps and fractional strides: the same numbers")
 # |---|---|---|
 # | x | (N, C, H, W) | |
 # | w | **(C, F, K, K)** | channels *in* first |
-# | b | (F,) | one number a channel out; FCN's upsampling layers have none |
+# | b | (F,) | one number for each channel out; FCN's upsampling layers have none |
 # | y | (N, F, U, V) | U = S (H - 1) + K - 2P, V likewise |
 #
 # In `conv2d` the weights are (F, C, K, K), channels *out* first. Why the other way round here? Because it is the same
-# array. The w in the adjoint identity above had shape (4, 3, 3, 3): `conv2d` took it from 3 channels to 4, and
-# `conv_transpose2d` took the same array back from 4 to 3. First axis: channels of the *small* map; second axis:
-# channels of the *large* one. PyTorch keeps its weights in the same order.
+# array. With the w of the adjoint test, (4, 3, 3, 3), `conv2d` went from 3 channels to 4, and `conv_transpose2d` from 4
+# back to 3. First axis: channels of the *small* map; second axis: channels of the *large* one. PyTorch keeps the same
+# order.
 #
 # **Predict.** A convolution with K = 3, S = 2, P = 0 makes 2 pixels of 5. What does it make of 6? And what does the
 # transposed convolution make of 2?
@@ -372,14 +376,13 @@ for size in (5, 6):
     print(f"{size} -> {there.shape[2]} -> {back.shape[2]}")
 
 # %% [markdown]
-# Convolution rounds down, so S sizes share one result; the formula gives the smallest of them. That is one of the
-# reasons why nets crop.
+# Convolution rounds down, so S sizes share one result; the formula gives the smallest of them.
 #
 # ### Forward
 #
 # **Exercise 3.** Lessons 02 and 03 gave you the tools: `im2col(x, k, stride, pad)` turns (N,C,H,W) into patches
 # (N, C\*K\*K, places), and `col2im(cols, shape, k, stride, pad)` adds patches back into a map of that (unpadded) shape.
-# Everything else is in the docstring. No loops.
+# Everything else is in the docstring. No loops of your own.
 
 # %%
 def transposed(x, w, b, stride, pad):
@@ -404,7 +407,7 @@ check.transposed(transposed)
 # %% [markdown]
 # <details><summary>Hint 1: where to look</summary>
 #
-# The line of `conv2d_backward` (lesson 03) that makes dX of dY. Section 3 says that this very line is wanted.
+# The line of `conv2d_backward` (lesson 03) that makes dx of dy. By section 3 this is the line you want.
 #
 # </details>
 # <details><summary>Hint 2: the idea</summary>
@@ -430,15 +433,14 @@ check.transposed(transposed)
 # ### What to remember
 #
 # The layer is linear in x and linear in w. The gradient of each needs the other: so x and w, and the stride and padding
-# to know where the stamps were. Not y, and not the columns: they are K² F / C times as large as x, and backward has no
-# use for them. Where the kernel is fixed, as in the authors' nets, nobody asks for dw, and x is not needed either.
+# to know where the stamps were. Not y, and not the columns, which are K² F / C times as large as x. Where the kernel is
+# fixed, as in the nets that the authors released, nobody asks for dw, and x is not needed either.
 #
 # ### Backward
 #
-# **Predict.** Forward is a product and then col2im. In which order does backward come, and what takes the place of
-# col2im? Lessons 02 and 03 have the answer to the second, and the table in section 3 says what dx is.
+# **Predict.** Forward is a product, then col2im. Which two steps is backward, in which order?
 #
-# **Exercise 4.** Again from the docstring alone.
+# **Exercise 4.** Again from the docstring alone. (The table in section 3 says what dx is.)
 
 # %%
 def transposed_backward(dy, cache):
@@ -489,8 +491,8 @@ check.transposed_backward(transposed_backward)
 # %% [markdown]
 # ### Check
 #
-# The library's pair passes the gradient check, and its backward is conv's forward to the last figure. Even dw has an
-# old acquaintance: it is conv's dw with x and dy in exchanged parts.
+# The library's pair passes the gradient check. Its dx is conv's forward, and its dw is conv's dw with x and dy
+# exchanged.
 
 # %%
 x, w, b = rng.normal(size=(2, 3, 3, 4)), rng.normal(size=(3, 2, 4, 4)), rng.normal(size=2)
@@ -507,19 +509,14 @@ assert np.allclose(dw, conv2d_backward(x, conv_cache)[1])          # x as the gr
 print("checked by central differences; dx is conv2d(dy, w)")
 
 # %% [markdown]
-# > **Unpooling** is the same trick played on max pooling. Pooling's backward puts each number back where the maximum
-# > was, zeros elsewhere (lesson 04). Used forwards it enlarges a map; some later nets do so. It needs pooling's
-# > memory of where the maxima were. FCN does not use it.
-
-# %%
-before = rng.permutation(16).reshape(1, 1, 4, 4) * 1.0
-pooled, where = max_pool2d(before, 2)
-print(max_pool2d_backward(pooled, where)[0, 0])
+# > **Unpooling** does the same with max pooling: its backward, which puts each number back where the maximum was and
+# > zeros elsewhere (lesson 04), is used as a forward and enlarges a map. It needs pooling's memory of where the maxima
+# > were. Some later nets, such as SegNet, do so; FCN does not.
 
 # %% [markdown]
 # ## 6 · Which numbers? Interpolation
 #
-# The layer can have any kernel. One choice makes it *interpolate*, and FCN's upsampling layers start from that one.
+# The layer can have any kernel. One choice makes it *interpolate*, and FCN's upsampling layers start from it.
 #
 # **By hand.** Two neighbouring cells hold 0 and 8, and S = 4. Each cell owns four pixels and stands in the middle of
 # them: between the second and the third. Draw a straight line from one cell's centre to the next, which is 4 pixels
@@ -531,9 +528,9 @@ print(max_pool2d_backward(pooled, where)[0, 0])
 # They are 1, 3, 5 and 7. A pixel at distance d from a cell takes the share 1 - d/S of it, and the rest, d/S, of the
 # other one.
 #
-# Now turn the question round, from gathering to stamping. What does *one cell* give to the pixels? To a pixel at
-# distance d it gives 1 - d/S of its value, as long as d < S; beyond that the pixel lies between two other cells. The
-# distances that occur are 1/2, 3/2, ..., S - 1/2, on either side: **2S pixels. That is why K = 2S.**
+# Now from gathering to stamping. What does *one cell* give to the pixels? To a pixel at distance d it gives 1 - d/S of
+# its value, as long as d < S; further away, the pixel lies between two other cells. The distances that occur are 1/2,
+# 3/2, ..., S - 1/2, on either side: **2S pixels. That is why K = 2S.**
 #
 # **Exercise 5.** Write the stamp of a cell along one line.
 
@@ -588,13 +585,13 @@ assert np.allclose(one[:4] + one[4:], 1)  # the two cells that reach a pixel: 7/
 print("sum of the kernel:", kernel.sum())
 
 # %% [markdown]
-# **Exactly S times as large.** The stamp is 2S long and its centre is a cell's centre; the cell itself owns only S
-# pixels in the middle. So a stamp hangs over by S/2 on either side. Cut off P = S/2 and
+# **Exactly S times as large.** A stamp is 2S long, and its cell owns only the S pixels in its middle. So it hangs over
+# by S/2 on either side. Cut off P = S/2 and
 #
 # $$U = S\,(H - 1) + K - 2P = S H - S + 2S - S = S H .$$
 #
-# The map covers exactly what it covered, in S times as many pixels, and no crop is needed. (P is a whole number because
-# S is even.)
+# The map covers exactly what it covered before, with S pixels for each cell along a side, and no crop is needed. (P is
+# a whole number because S is even.)
 
 # %%
 def enlarge(x, stride):
@@ -617,14 +614,15 @@ draw.show(figures.hats((3, 8, 5, 6), stride=8),
           "cell to cell and bends only at the cells; in the grey half cells at both ends it falls to about half.")
 
 # %% [markdown]
-# The sum passes through every cell's centre and is straight in between. In the outermost half cell one of the two
-# cells that a pixel should mix does not exist. A transposed convolution does not know that: outside there is nothing
-# to stamp, which is as if the cells outside were 0. So the map **fades** towards the border.
+# The sum passes through every cell's centre and is straight in between. In the outermost half cells (grey) one of the
+# two cells that a pixel should mix does not exist. Nothing is stamped from there, as if the cells outside were 0. So
+# the map **fades** towards the border.
 #
-# **Predict.** By what factor at the very border, for S = 32? And what in the corner?
-#
-# Pillow's `resize` interpolates between pixel centres as well, but repeats the outermost ones. So the two should agree
+# Pillow's `resize` interpolates between centres as well, but repeats the outermost ones. So the two should agree
 # inside, and differ in a frame of S/2 pixels.
+#
+# **Predict.** For S = 32, which share of Pillow's value is left to a pixel at the border, in the middle of a side? And
+# in the corner?
 
 # %%
 def resized(plane, height, width):
@@ -636,15 +634,15 @@ assert np.allclose(large[0][inside], pillow[inside], atol=1e-4)
 assert np.allclose(large[0, :, 0, 80] / pillow[:, 0, 80], 1 - 15.5 / 32, rtol=1e-4)
 assert np.allclose(large[0, :, 0, 0] / pillow[:, 0, 0], (1 - 15.5 / 32) ** 2, rtol=1e-4)
 draw.show(figures.three_maps((large[0, sheep], pillow[sheep], large[0, sheep] - pillow[sheep]),
-                             ("transposed convolution", "Pillow's resize", "their difference")),
+                             ("transposed convolution", "Pillow's resize", "the first less the second")),
           "Two maps of scores for sheep, 128 x 160, alike inside; the transposed convolution's fades at the border, "
           "Pillow's does not. Their difference is 0 inside and grows over the outer 16 pixels, most in the corners.")
 
 # %% [markdown]
-# A border pixel lies 15.5 pixels from its cell and takes 1 - 15.5/32 = 0.516 of it; a corner pixel that squared,
+# A border pixel lies 15.5 pixels from its cell's centre and takes 1 - 15.5/32 = 0.516 of it; a corner pixel that squared,
 # 0.266. Does it matter? The factor at a pixel is positive and the same for all classes. So the *largest* score stays
-# the largest, and the labels stay as they are. The probabilities do not: all scores shrink towards 0, and softmax makes
-# more even numbers of them.
+# the largest, and the labels stay as they are. The probabilities do not: with all scores nearer to 0 they become more
+# equal.
 
 # %%
 same = np.mean(large[0].argmax(axis=0) == pillow.argmax(axis=0))
@@ -652,9 +650,9 @@ print(f"different scores at the border, the same class at {same:.0%} of the pixe
 assert same > 0.999  # all of them, but for a tie that rounding may decide
 
 # %% [markdown]
-# > **Why not simpler?** Why not copy each cell S x S times? It *is* a transposed convolution: K = S and all weights 1.
-# > But it draws every border along the cells' edges. Take the true labels of our image, give each cell of 8 x 8 pixels
-# > the share of every class in it, enlarge, and ask which class is largest:
+# > **Why not simpler?** Why not copy each cell S x S times? That *is* a transposed convolution, with K = S and ones for
+# > weights. But it draws every border along the cells' edges. Take the true labels of our image, give each cell of
+# > 8 x 8 pixels the share of every class in it, enlarge these shares, and take the class with the largest:
 
 # %%
 known = truth != 255
@@ -673,13 +671,13 @@ assert right["copied"] < right["interpolated"]
 # FCN-8s enlarges in steps, adding finer scores in between (lesson 08). Suppose it added nothing. Would 2 x 2 x 8 give
 # the same map as 32 at once?
 #
-# **Predict.** A single cell of 1 among zeros: how high is the highest pixel after 32 at once? After enlarging by 2?
-# After 2 and 2 again? (Enlarging by 2, the nearest pixels lie a quarter of a cell from the cell's centre.)
+# **Predict.** Along one line, one cell of 1 among zeros: how high is the highest pixel after 32 at once? After 2? After
+# 2 and 2 again? (Enlarging by 2, the nearest pixels lie a quarter of a cell from the cell's centre.)
 
 # %%
 once, in_steps = enlarge(scores, 32), enlarge(enlarge(enlarge(scores, 2), 2), 8)
 single = np.zeros((1, 1, 9, 9))
-single[..., 4] = 1  # a column of ones: along a row the profile of one cell
+single[..., 4] = 1  # a column of ones, so that a row shows what one cell gives along a line
 profiles = [made[0, 0, 144] for made in (enlarge(single, 32), enlarge(enlarge(enlarge(single, 2), 2), 8))]
 assert np.allclose([profile.max() for profile in profiles], (1 - 0.5 / 32, 0.75))
 labels = [made[0].argmax(axis=0) for made in (once, in_steps)]
@@ -692,8 +690,8 @@ draw.show(figures.steps(*profiles, 32, labels, ("32 at once", "2, then 2, then 8
 
 # %% [markdown]
 # Not equal. Interpolating what was interpolated cuts off the peak: after the first step no pixel stands on the cell's
-# centre any more, the nearest hold 3/4, and later steps only ever see those. What is lost in the middle is given to the
-# neighbours.
+# centre any more. The two nearest hold 3/4 each, and later steps only ever see those: between 3/4 and 3/4 they put 3/4.
+# What is lost in the middle is given to the neighbours.
 
 # %% [markdown]
 # ## 7 · Checkerboards
@@ -713,27 +711,11 @@ draw.show(figures.counts((stamps_a_pixel(3, 2), stamps_a_pixel(4, 2)), ("K = 3, 
 
 # %% [markdown]
 # With K = 3 some pixels collect four times as many terms as others. Before anything is learned, with random weights,
-# the map carries a grid that is not in the data. So it is whenever K is no multiple of S. If it is one, $(K/S)^2$
-# stamps reach every pixel inside.
+# the enlarged map carries a grid that is not in the data. So it is whenever K is no multiple of S. If it is one,
+# $(K/S)^2$ stamps reach every pixel inside. Is that enough?
 #
-# Measure it: enlarge a map of ones with 4000 random kernels (4000 channels out, so one call does it) and take the root
-# mean square at the four kinds of pixels. A sum of m independent numbers of variance 1 has variance m.
-
-# %%
-for k in (3, 4):
-    random = rng.normal(size=(1, 4000, k, k))
-    y = conv_transpose2d(np.ones((1, 1, 4, 4)), random, stride=2)[0][0]
-    rms = np.sqrt(np.mean(y[:, 4:6, 4:6] ** 2, axis=0))
-    print(f"K = {k}: root mean square", rms.round(2).tolist())
-    assert np.allclose(rms, np.sqrt(stamps_a_pixel(k, 2)[4:6, 4:6]), rtol=0.1)
-
-# %% [markdown]
-# With K = 4 no pixel is *favoured*. But one single random kernel still prints a pattern of period S on a flat map. The
-# pixels come in S x S kinds, and each kind meets weights of its own: those that lie S apart in the kernel. A flat map
-# stays flat only if the weights of every kind have the same sum.
-#
-# **Predict.** Three enlargements of a map of ones, inside: a random kernel with K = 3, one with K = 4, the bilinear
-# one. Which are flat?
+# **Predict.** Enlarge a map of ones with *one* kernel: a random one with K = 3, a random one with K = 4, the bilinear
+# one. Which results are flat inside?
 
 # %%
 flat = np.ones((1, 1, 8, 8))
@@ -746,13 +728,15 @@ draw.show(figures.textures(made, ("random, K = 3", "random, K = 4", "bilinear, K
           "random one with K = 4 a pattern of period 2 as well; the bilinear one is an even grey.")
 
 # %% [markdown]
-# For the bilinear kernel the sum of every kind is 1: that is the line `one[:4] + one[4:]` in section 6, on both axes.
-# So a layer that learns does well to start there, with K = 2S, and to move away from it only as far as the data ask.
-# So do the papers' skips. In the authors' released nets the kernels are fixed altogether; they found no significant
-# difference.
+# Only the bilinear one. A pixel's row and column modulo S decide which weights reach it, those that lie S apart in the
+# kernel. So there are S x S kinds of pixels, each with weights of its own, and a flat map stays flat only if the
+# weights of every kind have the same sum. K = 4 gives all kinds equally *many* weights, no more. For the bilinear
+# kernel every sum is 1: that is the line `one[:4] + one[4:]` in section 6, on both axes. So a layer that learns does
+# well to start there, with K = 2S, as the papers' skips do. In the nets that the authors released the kernels stay
+# fixed altogether; they found no significant difference.
 #
 # **Exercise 6: predict a figure.** Change to K = 5, S = 3. What are the fewest and the most stamps that reach one pixel
-# inside? First your numbers ...
+# inside? First your numbers:
 
 # %%
 # --- solution
@@ -761,20 +745,6 @@ overlaps = (1, 4)
 # overlaps = None  # (fewest, most)
 # --- end
 check.overlaps(overlaps)
-
-# %% [markdown]
-# ... then change k and stride in this cell, and run it.
-
-# %%
-# --- solution
-k, stride = 5, 3
-# --- yours
-# k, stride = 3, 2  # change me
-# --- end
-count = stamps_a_pixel(k, stride)
-draw.show(figures.counts((count,), (f"K = {k}, S = {stride}",)),
-          f"A table of how many stamps reach each pixel for K = {k}, S = {stride}: in the middle the counts "
-          f"{', '.join(f'{m:g}' for m in np.unique(count[k:-k, k:-k]))} alternate in a checkerboard.")
 
 # %% [markdown]
 # <details><summary>Hint 1: where to look</summary>
@@ -793,15 +763,28 @@ draw.show(figures.counts((count,), (f"K = {k}, S = {stride}",)),
 # The fewest is 1 times 1, the most is 2 times 2.
 #
 # </details>
+#
+# Now change k and stride in this cell, and run it.
+
+# %%
+# --- solution
+k, stride = 5, 3
+# --- yours
+# k, stride = 2, 2  # change me
+# --- end
+count = stamps_a_pixel(k, stride)
+draw.show(figures.counts((count,), (f"K = {k}, S = {stride}",)),
+          f"A table of how many stamps reach each pixel for K = {k}, S = {stride}: the counts that occur are "
+          f"{', '.join(f'{m:g}' for m in np.unique(count))}.")
 
 # %% [markdown]
 # ## 8 · Each class on its own
 #
-# The scores of *sheep* should not leak into *boat*. So the (C, C, K, K) weights of an upsampling layer hold the
-# bilinear kernel on the diagonal, and zeros elsewhere.
+# The scores of *sheep* should not be mixed into those of *boat*. So the (C, C, K, K) weights of FCN's upsampling layers
+# hold the bilinear kernel on the diagonal, and zeros elsewhere.
 #
-# **Predict.** Every weight meets every cell once. For 7 classes, K = 64 and 4 x 5 cells: how many products is that? How
-# many of them are not with a zero?
+# **Predict.** Every weight is multiplied with 4 x 5 cells. For 7 classes and K = 64, how many products are that? In how
+# many of them is the weight not 0?
 
 # %%
 w = bilinear_kernel(7, 64)
@@ -813,13 +796,14 @@ assert products == 7 * needed
 
 # %% [markdown]
 # C times fewer, one channel at a time. With the papers' 21 classes the layer stores 21 x 21 x 64 x 64 = 1,806,336
-# numbers, of which 86,016 are not zero. `minifcn.ops.conv_transpose2d` looks for the diagonal and takes the short way.
+# numbers, of which 86,016 are not zero. `minifcn.ops.conv_transpose2d` recognises such weights (a diagonal of outer
+# products) and takes a short way.
 
 # %% [markdown]
 # ## 9 · Break it
 #
-# **One wrong character: `=` for `+=`.** Later stamps overwrite earlier ones instead of adding to them. We leave
-# backward as it was.
+# **One character missing: `=` for `+=`.** Later stamps overwrite earlier ones instead of adding to them. Backward stays
+# as it was.
 #
 # **Predict.** Of a bilinear stamp, which part survives? What will the enlarged map look like? Will the gradient check
 # notice?
@@ -833,7 +817,7 @@ def overwritten(x, w, stride, pad):
     return y[:, :, pad:y.shape[2] - pad, pad:y.shape[3] - pad]
 
 wrong = overwritten(scores[:, sheep:sheep + 1], bilinear_kernel(1, 64), stride=32, pad=16)[0, 0]
-draw.show(figures.side_by_side((large[0, sheep], wrong), ("+=", "=")),
+draw.show(figures.side_by_side((large[0, sheep], wrong), ("+=  (added)", "=  (overwritten)")),
           "Two maps of scores for sheep. With += a smooth hill. With = a pattern of tiles: in each the values grow "
           "from 0 at its upper left corner to the lower right, and break off along the edges of the next stamp.")
 
@@ -850,8 +834,8 @@ else:
     raise AssertionError("the gradient check should have noticed")
 
 # %% [markdown]
-# Only the last stamp in each place survives; of most stamps that is the upper left quarter. The gradient check notices
-# at once: this forward and this backward do not belong together.
+# Only the last stamp in each place survives; of most stamps that leaves the upper left quarter. The gradient check
+# notices at once: this forward and this backward do not belong together.
 #
 # **One wrong cut.** Instead of P = S/2 on every side, leave the map whole and take the first S·H rows and S·W columns.
 # The size is right. Backward is written to match.
@@ -875,9 +859,9 @@ assert_gradient(lambda x: shifted(x, w, 2)[0], x, dy, shifted_backward(dy, cache
 print("the gradient check has nothing to say")
 
 # %% [markdown]
-# It is content. It asks whether backward belongs to forward, and it does. It cannot know where the map *should* lie.
-# For that one has to look. Take the shares of the true labels in cells of 8 x 8 pixels again, enlarge them both ways,
-# and light the wrong pixels:
+# It asks whether backward belongs to forward, and it does. It cannot know where the map *should* lie. For that one has
+# to look. Take the shares of the true labels in cells of 8 x 8 pixels again, and enlarge them both ways. Right pixels
+# are shown dark, wrong ones light:
 
 # %%
 placed = enlarge(shares, 8).argmax(axis=1)[0]
@@ -892,16 +876,15 @@ draw.show(figures.misplaced(truth, (placed, moved), [f"P = S/2: {accuracy[0]:.1%
           "and every region has a lit rim on those sides.")
 
 # %% [markdown]
-# Half a cell, S/2 = 4 pixels, down and to the right. Every region is in the wrong place by that much; with
-# S = 32 it would be off by 16 pixels. No shape is wrong and no error is raised, and a net could be trained
-# like this for days. So lesson 08 computes its crops and types none of them in.
+# Half a cell, S/2 = 4 pixels, down and to the right; with S = 32 it would be 16 pixels. No shape is wrong and no error
+# is raised: a net could be trained like this for days. So lesson 08 computes its crops and types none of them in.
 
 # %% [markdown]
 # ## 10 · Exercises
 #
 # **Exercise 7: predict a figure.** In the papers' FCN-32s an image of 500 x 500 pixels gives a score map of 16 x 16
 # cells (why 16 and not 500/32 is lesson 08's affair). Its `upscore` has K = 64, S = 32 and **P = 0**. How long is a
-# side of what it makes? First your number ...
+# side of what it makes? First your number:
 
 # %%
 # --- solution
@@ -910,18 +893,6 @@ paper_side = 32 * (16 - 1) + 64
 # paper_side = None  # your number
 # --- end
 check.paper_side(paper_side)
-
-# %% [markdown]
-# ... then run the change: put 16 for H and W, and 0 for P.
-
-# %%
-# --- solution
-cells, pad = 16, 0
-# --- yours
-# cells, pad = 4, 16  # change me
-# --- end
-y = conv_transpose2d(np.ones((1, 1, cells, cells), np.float32), bilinear_kernel(1, 64), stride=32, pad=pad)[0]
-print(f"{cells} x {cells} cells, P = {pad}: {y.shape[2]} x {y.shape[3]} pixels")
 
 # %% [markdown]
 # <details><summary>Hint 1: where to look</summary>
@@ -940,18 +911,29 @@ print(f"{cells} x {cells} cells, P = {pad}: {y.shape[2]} x {y.shape[3]} pixels")
 #
 # </details>
 #
+# Now run the change: 16 cells on a side, and P = 0.
+
+# %%
+# --- solution
+cells, pad = 16, 0
+# --- yours
+# cells, pad = 4, 16  # change me
+# --- end
+y = conv_transpose2d(np.ones((1, 1, cells, cells), np.float32), bilinear_kernel(1, 64), stride=32, pad=pad)[0]
+print(f"{cells} x {cells} cells, P = {pad}: {y.shape[2]} x {y.shape[3]} pixels")
+
+# %% [markdown]
 # It is larger than the image. Lesson 08 crops it, at an offset that it derives.
 #
 # **Exercise 8: in your own words.** The weights of the bilinear kernel for S = 32 sum to 1024, those of any other to
 # S². Why S², and what would the enlarged map look like if they summed to 1?
 
 # %% [markdown] tags=["answer"]
-# **One answer.** A map that is 1 everywhere must stay 1. Each output pixel is reached by a few weights, and those
-# must sum to 1. The output has S x S kinds of pixels (by where they lie in their cell), every weight of the kernel
-# belongs to exactly one kind, and so all weights together sum to S². Put differently: a cell's value must be handed
-# to S² pixels without getting smaller. With a sum of 1 the map would be S² times too small, 1024 times for S = 32:
-# the same picture and the same largest class, but softmax would see almost equal scores everywhere. (A kernel that
-# sums to 1 keeps the *sum* of a map; one that sums to S² keeps its *level*.)
+# **One answer.** A map that is 1 everywhere must stay 1, so the weights that reach one output pixel must sum to 1.
+# There are S x S kinds of output pixels, and every weight of the kernel serves exactly one kind: all together they sum
+# to S². With a sum of 1 the map would be S² times too small, 1024 times for S = 32: the largest class would be the
+# same, but softmax would see almost equal scores everywhere. (A kernel that sums to 1 keeps the *sum* of a map; one
+# that sums to S² keeps its *level*.)
 
 # %% [markdown]
 # **Exercise 9: in your own words.** A friend says: *"FCN first convolves and pools, then deconvolves. Deconvolution
@@ -959,12 +941,12 @@ print(f"{cells} x {cells} cells, P = {pad}: {y.shape[2]} x {y.shape[3]} pixels")
 # what is wrong, and what would you show the friend?
 
 # %% [markdown] tags=["answer"]
-# **One answer.** Right: the layer takes maps from the small size back to the large one, and its connections are those
-# of a strided convolution run backwards. Wrong: running back along the same connections is multiplying by $W^T$, not
-# by an inverse, and $W^T W$ is not the identity. A strided convolution has far more inputs than outputs, so many
-# pictures give the same small map, and no matrix can tell which it was. I would show the second row of the picture in
-# section 3: the size is back, the detail is not. In FCN the upsampled thing is not even an image: it is the map of
-# scores. Detail has to come from elsewhere, from earlier maps that still have it: lesson 08.
+# **One answer.** Right: the layer brings maps back from the small size to the large one, along the connections of a
+# strided convolution. Wrong: going back along the same connections is multiplying by $W^T$, not by an inverse. A
+# strided convolution has far more inputs than outputs, so many pictures give the same small map, and nothing can tell
+# which it was. I would show the second row of the pictures in section 3: the size is back, the detail is not. In FCN
+# what is enlarged is not even an image, but the map of scores. Detail has to come from elsewhere, from earlier maps
+# that still have it (lesson 08).
 
 # %% [markdown]
 # ## Three sentences to remember

@@ -109,7 +109,7 @@ def sizes(shapes):
 
 
 def bounds(data, good):
-    """{step: confusion matrix of the truth as a net of that step would say it at best}, over evenly chosen images."""
+    """{step: confusion matrix of the truth, resampled in cells of that size}, over evenly chosen images."""
     matrices = {factor: ConfusionMatrix(len(data.classes)) for factor in FACTORS}
     for i in np.unique(np.linspace(0, len(good) - 1, BOUND_IMAGES).astype(int)):
         labels = data.labels(good[i])
@@ -119,9 +119,9 @@ def bounds(data, good):
 
 
 def table(data, counts, matrices, say):
-    """One line a class: its pixels, its images, and the best IU that a net of step 32, 16, 8 could have."""
+    """One line a class: its pixels, its images, and the IU of the truth itself in cells of 32, 16, 8 pixels."""
     width = max(10, *map(len, data.classes))
-    say(f"\n{'':{width + 4}}{'pixels':>10}{'images':>9}   best IU of step" + "".join(f"{f:6d}" for f in FACTORS))
+    say(f"\n{'':{width + 4}}{'pixels':>10}{'images':>9}   IU in cells of " + "".join(f"{f:6d}" for f in FACTORS))
     shares, images = counts.sum(axis=0) / counts.sum(), (counts > 0).sum(axis=0)
     for k, name in [*enumerate(data.classes), (IGNORE, "ignored")]:
         best = [matrices[f].iu[k] for f in FACTORS] if k != IGNORE else []
@@ -131,18 +131,18 @@ def table(data, counts, matrices, say):
     say("\n" + advice({f: matrices[f].mean_iu for f in FACTORS}))
     finest = np.nan_to_num(matrices[8].iu, nan=1)
     if finest.min() < HARD:
-        say(f"Thin or small even for step 8: {data.classes[finest.argmin()]}, at most {finest.min():.2f}. "
+        say(f"Thin or small even for step 8: {data.classes[finest.argmin()]}, the truth itself has {finest.min():.2f} there. "
             "Larger images would help; do not shrink these (--max-side).")
     say("")
 
 
 def advice(bound):
-    """Which net do my objects need? {step: bound on mean IU} -> a sentence."""
+    """Which net do my objects need? {step: mean IU of the truth in such cells} -> a sentence."""
     reach = ", ".join(f"fcn{f}s {bound[f]:.2f}" for f in FACTORS)
     net = next(f for f in FACTORS if bound[f] >= bound[8] - CLOSE)
     why = {32: "your objects are large, fcn32s is fine enough", 16: "fcn16s is fine enough, fcn32s too coarse",
            8: "your objects need fcn8s"}[net]
-    return f"Which net? A perfect one of each kind would reach {reach}: {why}."
+    return f"Which net? The truth itself, in cells as coarse as theirs, scores {reach}: {why}."
 
 
 def remarks(data, lists, seen):
