@@ -131,8 +131,8 @@ def table(data, counts, matrices, say):
     say("\n" + advice({f: matrices[f].mean_iu for f in FACTORS}))
     finest = np.nan_to_num(matrices[8].iu, nan=1)
     if finest.min() < HARD:
-        say(f"Thin or small even for step 8: {data.classes[finest.argmin()]}, the truth itself has {finest.min():.2f} there. "
-            "Larger images would help; do not shrink these (--max-side).")
+        say(f"Thin or small even for step 8: {data.classes[finest.argmin()]}, of which the truth itself keeps "
+            f"{finest.min():.2f}. Larger images would help; do not shrink these (--max-side).")
     say("")
 
 
