@@ -3,10 +3,10 @@ import functools
 
 import numpy as np
 
-from lessons.check.judge import NotWritten, Wrong, exercise, gradient, run, value
-from minifcn.gradcheck import numeric_gradient
+from lessons.check.judge import CLOSE, NotWritten, Wrong, equal, exercise, gradient, near, run, value
+from minifcn import gradcheck
 from minifcn.ops.conv import conv2d
-from minifcn.ops.im2col import col2im, conv_size, im2col
+from minifcn.ops.im2col import col2im, im2col
 
 
 def number(answer):
@@ -21,17 +21,17 @@ def number(answer):
 def branches(answer):
     answer = number(answer)
     x, w1, w2 = 2.0, 3.0, -0.5
-    dp = float(numeric_gradient(lambda p: (p + w2 * p - 1) ** 2 / 2, np.array(w1 * x)))
+    dm = float(gradcheck.numeric_gradient(lambda m: (m + w2 * m - 1) ** 2 / 2, np.array(w1 * x)))
     ds = w1 * x * (1 + w2) - 1
     suspects = {
         ds: "that is what comes straight from the sum; the way through the product is missing",
-        ds * w2: "that is what comes through the product alone; p also goes straight into the sum",
+        ds * w2: "that is what comes through the product alone; m also goes straight into the sum",
         ds * ds * w2: "the two ways were multiplied: slopes multiply along one way, and add where ways meet",
         ds - ds * w2: "the way through the product comes with its sign: w2 is negative",
-        ds * w1 * x + ds: "through the product p gets dq times the other factor, w2, not times itself",
+        ds * w1 * x + ds: "through the product m gets dt times the other factor, w2, not times itself",
     }
-    same("dp", answer, dp, suspects)
-    return "nudging p by a little moves the loss just so: 2 straight from the sum, -1 through the product"
+    same("dm", answer, dm, suspects)
+    return "this is what a nudge of m measures: 2 come straight from the sum, -1 through the product"
 
 
 @exercise
@@ -52,16 +52,56 @@ def best_step(answer):
 
 
 @exercise
+def numeric_gradient(answer):
+    rng = np.random.default_rng(3)
+    x, dy = rng.normal(size=(2, 3)), rng.normal(size=(2, 3))
+
+    def f(x):
+        return np.sin(x) * x
+
+    def mixed(x):  # outputs that see two elements
+        return np.stack([f(x), x * x[::-1, ::-1]])
+
+    h = 1e-5
+    ahead, behind = (f(x + h) - f(x)) / h * dy, (f(x) - f(x - h)) / h * dy  # f takes each element by itself
+    slope = gradcheck.numeric_gradient(f, x)
+    one_sided = "that is one-sided, {}: right to five digits, where two-sided differences are to ten"
+    equal(run(answer, f, x, dy), slope * dy, "the gradient", close=1e-8, suspects={
+        "that would be right for a dy of ones: the difference is still to be multiplied by dy": slope,
+        "the two nudges lie 2h apart: divide by 2 * h": 2 * slope * dy,
+        "/ 2 * h divides by 2 and then multiplies by h: write / (2 * h)": slope * dy * h**2,
+        "the second nudge leads back to x[i] itself, not to the other side of it": ahead / 2,
+        one_sided.format("f(x + h) - f(x)"): ahead,
+        one_sided.format("f(x) - f(x - h)"): behind})
+
+    both, left = rng.normal(size=(2, 2, 3)), {}
+    moved = x.copy()
+    for i in np.ndindex(x.shape):  # what comes of not going back to the centre
+        left[i] = gradcheck.numeric_gradient(mixed, moved, both)[i]
+        moved[i] -= h
+    truth = gradcheck.numeric_gradient(mixed, x, both)
+    equal(run(answer, mixed, x, both), truth, "the gradient", close=1e-8, suspects={
+        "x[i] is not put back: the slopes after the first are measured at the wrong place":
+            np.array([*left.values()]).reshape(x.shape),
+        "all elements are nudged at once: each must be nudged alone, for an output may see several":
+            (mixed(x + h) - mixed(x - h)) / (2 * h) * both})
+    equal(run(answer, lambda x: x, x, dy), dy, "the gradient of f(x) = x", close=1e-8, suspects={
+        "0, for this f hands back x itself, and your second nudge changes what you have kept: keep a copy": 0 * dy})
+    return "equal to the library's, for outputs that see one element or several, and for an f that hands back x itself"
+
+
+@exercise
 def middle(answer):
     answer = number(answer)
     w, dy = np.array([[1.0, 0], [2, -1]]), np.array([[1.0, 3], [0, -1]])
     x = np.zeros((1, 1, 3, 3))
-    truth = numeric_gradient(lambda x: conv2d(x, w[None, None])[0], x, dy[None, None])[0, 0, 1, 1]
+    truth = gradcheck.numeric_gradient(lambda x: conv2d(x, w[None, None])[0], x, dy[None, None])[0, 0, 1, 1]
     suspects = {
         float(np.sum(w * dy)): "each dy was multiplied by the weight at its own place. But place (0, 0) sees the "
                                "middle pixel under w[1, 1]: the farther right the place, the farther left the weight",
         float(dy[1, 1] * w[0, 0]): "that is the share of one place alone; four places see this pixel, and their "
                                    "shares add",
+        float(dy[0, 0] * w[1, 1] + dy[0, 1] * w[1, 0]): "that is the upper two places; the lower two see it as well",
         float(np.sum(dy)): "that is the sum of dy: each is still to be multiplied by the weight the pixel lies under",
     }
     same("dx[1, 1]", answer, float(truth), suspects)
@@ -80,24 +120,7 @@ def most_patches(answer):
         3: "rows and columns are covered independently: the count is a product of the two",
     }
     same("the largest count", answer, truth, suspects)
-    return "two kernels at most along each side, 2 x 2; now run it with stride 2"
-
-
-@exercise
-def bias_of_ones(answer):
-    answer = number(answer)
-    u, v = conv_size(7, 3, 2, 1), conv_size(9, 3, 2, 1)
-    suspects = {
-        u * v: "that is one image's share; the two images of the batch share the bias",
-        1: "the bias was copied to every place of every image: all of these add, it is no mean",
-        2: "that is one pixel of two images; all places add",
-        2 * 7 * 9: "dy has the size of the output, not of the input",
-        2 * conv_size(7, 3, 2) * conv_size(9, 3, 2): "the padding is missing in the shape formula",
-        2 * 7 * 9 * 9: "no weights and no patches here: the bias is only added, once for every output",
-        2 * 3 * u * v: "the channels of the input do not matter: a filter has one map and one bias",
-    }
-    same("each number of db", answer, 2 * u * v, suspects)
-    return f"2 images of {u} x {v} places"
+    return "two kernels at most along each side, 2 x 2; now look"
 
 
 def same(name, answer, truth, suspects):
@@ -169,6 +192,14 @@ def conv2d_backward(answer):
         gradient(lambda b: conv(x, w, b)[0], b, dy, db, "db")
 
     judge_parts(answer, (dy, cache), {"dx": judge_dx, "dw": judge_dw, "db": judge_db}, given=("db",))
+    y, cache = conv2d(x, w, b, dilation=2)
+    try:
+        back, _, _ = run(answer, np.ones_like(y), cache)
+        handed_on = near(back, gradcheck.numeric_gradient(lambda x: conv2d(x, w, dilation=2)[0], x), CLOSE)
+    except ValueError:
+        handed_on = False
+    if not handed_on:
+        raise Wrong("dx is right at stride 2 and padding 1, but not at dilation 2: give dilation to col2im as well")
     return "dx, dw and db are what central differences say, for 2 images, 3 channels, 4 filters, stride 2, padding 1"
 
 
@@ -223,6 +254,8 @@ def contrast_backward(answer):
             "each pixel has only a share of 1 / (H * W) in the mean": scaled - 20 * mean,
             "the mean is that of one map, one image and one channel; this one runs over the batch as well":
                 scaled - scaled.mean(axis=(0, 2, 3), keepdims=True),
+            "the mean is that of one map, one image and one channel; this one runs over all of them":
+                scaled - scaled.mean(),
             "that is the way through the mean alone; the straight one belongs to it": -mean + 0 * x,
             "the gradient of the mean passes the scale too: s is missing in it":
                 scaled - dy.mean(axis=(2, 3), keepdims=True)})

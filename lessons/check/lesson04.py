@@ -44,22 +44,30 @@ def sides(answer):
     return f"{SIDE} pixels become {up} cells rounded up; rounded down {down}, and {lost} pixels are lost"
 
 
-def _backward(dy, cache, *, add=True, ties="first", shifted=True, gives="dy"):
+def _backward(dy, cache, *, add=True, ties="first", corner="cut", whole=False, gives="dy"):
     """The backward pass of max pooling in loops, right by default, with the mistakes that are likely."""
     x, _, k, stride, pad = cache
     dx = np.zeros(x.shape)
     for n, c, u, v in np.ndindex(dy.shape):
         top, left = stride * u - pad, stride * v - pad
         a, b = max(top, 0), max(left, 0)
-        seen = x[n, c, a:top + k, b:left + k]
+        seen = x[n, c, a:a + k, b:b + k] if whole else x[n, c, a:top + k, b:left + k]
         places = np.argwhere(seen == seen.max())
-        places = {"first": places[:1], "last": places[-1:], "all": places}[ties]
+        share = 1 / len(places) if ties == "shared" else 1
+        places = {"first": places[:1], "last": places[-1:]}.get(ties, places)
+        row0, column0 = {"cut": (a, b), "uncut": (top, left), "unpadded": (stride * u, stride * v)}[corner]
         for i, j in places:
-            row, column = (a + i, b + j) if shifted else (stride * u + i, stride * v + j)
+            row, column = row0 + i, column0 + j  # below 0, NumPy counts from the far edge
             if row < x.shape[2] and column < x.shape[3]:
-                given = dy[n, c, u, v] if gives == "dy" else seen.max()
+                given = share * dy[n, c, u, v] if gives == "dy" else seen.max()
                 dx[n, c, row, column] = given + (dx[n, c, row, column] if add else 0)
     return dx
+
+
+def _everywhere(dy, cache):
+    """Each window's dy at every pixel of the map that equals its maximum, inside the window or not."""
+    x, y, *_ = cache
+    return np.einsum("ncuv,ncuvhw->nchw", dy, y[..., None, None] == x[:, :, None, None])
 
 
 @exercise
@@ -74,6 +82,7 @@ def pool_backward(answer):
             mine = run(answer, dy, cache)
         except (ValueError, IndexError) as error:
             if not pad:
+                error.add_note(f"{where}: the map is 5 x 6, and its last windows may hang over the edge")
                 raise
             raise Wrong(f"{where}: {error}. With padding the first windows start at row -P: cut them at row 0, "
                         "and count the winner's place from there") from error
@@ -82,7 +91,12 @@ def pool_backward(answer):
                 _backward(dy, cache, add=False),
             "the largest value itself is at the winner; its gradient dy belongs there": _backward(dy, cache, gives="y"),
             "with padding, window u starts at row S*u - P: winners lie P too far down and right":
-                _backward(dy, cache, shifted=False),
+                _backward(dy, cache, corner="unpadded"),
+            "a window that was cut at row 0 has its place counted from row 0 too, not from the negative row":
+                _backward(dy, cache, corner="uncut"),
+            "a window that was cut at row 0 still ends at row S*u - P + K, so it is less than K high: here it reaches "
+            "too far":
+                _backward(dy, cache, whole=True),
         }
         if k == stride:  # where nothing overlaps or hangs over
             suspects["dy went to every pixel of the window, not to the winner alone"] = \
@@ -101,6 +115,10 @@ def pool_backward(answer):
             _backward(dy, cache, ties="all"),
         "the last of the equal pixels has the gradient: it belongs to the first in row order":
             _backward(dy, cache, ties="last"),
+        "the gradient went to every equal pixel of the map: compare within the window only":
+            _everywhere(dy, cache),
+        "equal pixels share the gradient: a possible choice, but here the first in row order gets all of it":
+            _backward(dy, cache, ties="shared"),
     })
     return "the gradient by central differences for windows side by side, overlapping and padded; ties go to the first"
 
@@ -117,7 +135,8 @@ def bits(answer):
         raise Wrong(f"{2**POOLINGS} is the side of the cell: how many pixels are in it, and what is log2 of that?")
     if answer != np.log2(places):
         raise Wrong(f"not {answer:g}: five halvings, and each forgets one of four places")
-    return f"a cell of {2**POOLINGS} x {2**POOLINGS} pixels has {places} places: log2 of it is {int(np.log2(places))}"
+    return (f"a cell of {2**POOLINGS} x {2**POOLINGS} pixels has {places} places, and log2 of that is "
+            f"{int(np.log2(places))}; the number itself, one of 256 grey levels, takes 8")
 
 
 def _mean(x, k, stride):
@@ -157,15 +176,15 @@ def average_pool_backward(answer):
     return "the gradient by central differences, for windows side by side and overlapping"
 
 
-def _field(layers, *, before=True, reach=True, dilated=True, product=True):
+def _field(layers, *, before=True, reach=True, dilated=True, product=True, pixels=True, spread=False, steps=True):
     """(r, j), right by default, with the mistakes that are likely."""
     r = j = 1
     for k, stride, dilation in layers:
         if not before:
             j *= stride
-        r += (dilation if dilated else 1) * (k - 1 if reach else k) * j
-        if before:
-            j = j * stride if product else j + stride - 1
+        r += (dilation if dilated else 1) * (k - 1 if reach else k) * (j if pixels else 1)
+        if before and steps:
+            j = j * stride * (dilation if spread else 1) if product else j + stride - 1
     return r, j
 
 
@@ -180,14 +199,19 @@ def field_and_step(answer):
         for layer in objects:
             grid = grid.after(layer)
         mine = run(answer, layers)
-        if not isinstance(mine, tuple) or len(mine) != 2:
+        if not isinstance(mine, tuple | list) or len(mine) != 2:
             raise Wrong("two numbers are asked for, r and j")
+        if tuple(mine) == _field(layers)[::-1]:
+            raise Wrong("r and j are the other way round: r comes first")
         for options, words in (
             ({"before": False}, "the step is multiplied by the stride too early: the window lies on cells that are as "
                                 "far apart as before this layer"),
             ({"reach": False}, "from the first to the last of K cells it is K - 1 steps, not K"),
             ({"dilated": False}, "dilation is left out: the cells of the window lie D apart"),
             ({"product": False}, "steps multiply: two halvings set cells 4 apart, not 3"),
+            ({"pixels": False}, "D(K - 1) counts cells of the layer below: in pixels it is as many times their step j"),
+            ({"steps": False}, "the step stays 1: every layer multiplies it by its stride"),
+            ({"spread": True}, "a dilated window still moves on by S cells: D is in r, not in j"),
         ):
             if tuple(mine) == _field(layers, **options):
                 raise Wrong(words)
@@ -212,6 +236,8 @@ def without_pool1(answer):
         raise Wrong("nearly: what conv1_1 adds lies before pool1 and is not halved, and what pool1 adds is gone")
     if answer == with_pool1 / 2 - 1 or answer == (with_pool1 + 2) / 2 - 1:
         raise Wrong("the image's own pixel and conv1_1 lie before pool1: their 3 pixels are not halved")
+    if answer == truth - 3:
+        raise Wrong("half of all that is added after pool1, right; the 3 pixels seen before it are still to be added")
     if answer >= with_pool1:
         raise Wrong(f"with pool1 it is {with_pool1}: without a halving the field is smaller")
     if answer != truth:

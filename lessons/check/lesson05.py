@@ -1,8 +1,10 @@
 """Judges of lesson 05: transposed convolution from its docstring, the weights that interpolate, sizes and overlaps."""
+import traceback
+
 import numpy as np
 
 from lessons.check.judge import Wrong, equal, exercise, gradient, run, value
-from minifcn.ops import bilinear_kernel, conv_transpose2d
+from minifcn.ops import bilinear_kernel, col2im, conv_transpose2d
 from minifcn.ops.upsample import conv_transpose_size
 
 
@@ -12,6 +14,8 @@ def middle(answer):
     x, w = np.array(((1.0, 10), (100, 1000))), np.array(((1.0, 2), (3, 4)))
     truth = conv_transpose2d(x[None, None], w[None, None])[0][0, 0, 1, 1]
     mine = value(answer)
+    if np.shape(mine):
+        raise Wrong("one number is asked for, the one in the middle of the 3 x 3 result")
     if mine == truth:
         return "all four stamps meet there, and add"
     if mine == conv_transpose2d(x[None, None], w[None, None, ::-1, ::-1])[0][0, 0, 1, 1]:
@@ -59,7 +63,13 @@ def transposed(answer):
     rng = np.random.default_rng(5)
     for stride, pad in ((2, 1), (3, 0)):
         x, w, b = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(3, 2, 4, 4)), rng.normal(size=2)
-        result = run(answer, x, w, b, stride, pad)
+        try:
+            result = run(answer, x, w, b, stride, pad)
+        except ValueError as error:
+            if any(frame.name == "col2im" for frame in traceback.extract_tb(error.__traceback__)):
+                raise Wrong(f"col2im cannot place these columns ({error}). The shape it is given must be that of y, "
+                            f"(N, F, U, V), with the padding already taken off") from error
+            raise
         if not isinstance(result, tuple) or len(result) != 2:
             raise Wrong("two things are to be returned: y, and the cache (x, w, stride, pad)")
         y, cache = result
@@ -67,10 +77,17 @@ def transposed(answer):
         def truth(w=w, b=b, stride=stride, pad=pad, x=x):
             return conv_transpose2d(x, w, b, stride=stride, pad=pad)[0]
 
+        def folded(matrix, x=x, b=b, stride=stride, pad=pad):
+            return col2im(matrix @ x.reshape(2, 3, -1), truth().shape, 4, stride, pad) + b[:, None, None]
+
         whole = truth(pad=0)
-        equal(y, truth(), f"y, with stride {stride} and padding {pad},", suspects={
+        equal(y, truth(), f"y (stride {stride}, padding {pad})", suspects={
             "the overlap is lost: stamps must be added, += and not =": _overwritten(x, w, b, stride, pad),
             "the kernel is turned; the stamp of a pixel is the kernel as it is": truth(w=w[..., ::-1, ::-1]),
+            "w was reshaped to (F*K*K, C) without a transpose: reshape to (C, F*K*K), then take .T":
+                folded(w.reshape(-1, 3)),
+            "the first two axes of w were exchanged before the reshape: reshape to (C, F*K*K), then take .T":
+                folded(w.swapaxes(0, 1).reshape(-1, 3)),
             "the bias is missing": truth(b=None),
             "the bias was added to the stamps: it comes once to every pixel, after the fold":
                 truth(b=None) + b[:, None, None] * conv_transpose2d(
@@ -115,6 +132,8 @@ def transposed_backward(answer):
         "that is the first image's alone: one kernel served all images, their gradients add": each[0],
         "that is the last image's alone: one kernel served all images, their gradients add": each[-1],
         "that is the gradient of each image: one kernel served all images, their gradients add": each,
+        "the gradient of the transposed matrix, (F*K*K, C), was reshaped: transpose it first, to (C, F*K*K)":
+            each.sum(axis=0).reshape(3, -1).T.reshape(w.shape),
         "that is the mean over the images; their gradients add": each.mean(axis=0)})
     gradient(lambda b: forward(x, w, b), b, dy, db, "db", suspects={
         "b was added at every pixel of every image: dy is summed over all of them, not averaged": dy.mean((0, 2, 3)),
@@ -149,6 +168,10 @@ def line(answer):
                 1 - abs(i - (stride - 1)) / stride,
             "it fades over 2S pixels; the weight is to reach 0 at the next cell's centre, S pixels away":
                 1 - abs(i - (stride - 0.5)) / (2 * stride),
+            "it reaches 0 and 1. But no pixel lies on a cell's centre: the distances are 1/2, 3/2, ...":
+                np.concatenate((np.linspace(0, 1, stride), np.linspace(1, 0, stride))),
+            "its ends are 0. The outermost pixel is S - 1/2 from the centre, not yet S":
+                1 - abs(np.linspace(-1, 1, 2 * stride)),
             "the distances are right, but a near cell must weigh more than a far one": abs(i - (stride - 0.5)) / stride,
             "it sums to 1. What must sum to 1 are the weights with which the two nearest cells reach one pixel; the "
             "whole line then sums to S": truth / stride})
@@ -181,6 +204,8 @@ def paper_side(answer):
     """The side of the FCN-32s upscore output for 16 cells, K = 64, S = 32, P = 0."""
     truth = conv_transpose_size(16, 64, 32)
     mine = value(answer)
+    if np.shape(mine):
+        raise Wrong("one number is asked for: the side of a square map")
     if mine == truth:
         return "S*(16 - 1) + 64, as conv_transpose2d makes it"
     if mine == 16 * 32:

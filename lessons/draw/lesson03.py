@@ -40,15 +40,15 @@ NODES = {"x": (0.1, 1.75), "w1": (0.1, 0.25), "times": (1.7, 1.0), "fork": (3.4,
 SIGNS = {"times": "×", "times2": "×", "plus": "+", "loss": "L"}
 EDGES = (  # from, to, bend, what goes along, where its label stands
     ("x", "times", 0, "x", (-0.4, 1.75)), ("w1", "times", 0, "w1", (-0.4, 0.25)),
-    ("times", "fork", 0, "p", (2.55, 1.0)), ("fork", "plus", -0.4, "p up", (5.1, 1.72)),
-    ("fork", "times2", 0, "p down", (3.85, 0.2)), ("w2", "times2", 0, "w2", (3.05, -1.0)),
-    ("times2", "plus", 0, "q", (6.45, 0.2)), ("plus", "loss", 0, "s", (7.75, 1.0)))
+    ("times", "fork", 0, "m", (2.55, 1.0)), ("fork", "plus", -0.4, "m up", (5.1, 1.72)),
+    ("fork", "times2", 0, "m down", (3.85, 0.2)), ("w2", "times2", 0, "w2", (3.05, -1.0)),
+    ("times2", "plus", 0, "t", (6.45, 0.2)), ("plus", "loss", 0, "s", (7.75, 1.0)))
 
 
 def graph(values, gradients=None):
-    """p = w1 x;  q = w2 p;  s = p + q;  L: values over the edges and, where given, gradients under them.
+    """m = w1 x;  t = w2 m;  s = m + t;  L: values over the edges and, where given, gradients under them.
 
-    gradients has, beside the names of values, the two parts of dp: "p up" by the direct way, "p down" by the product.
+    gradients has, beside the names of values, the two parts of dm: "m up" by the direct way, "m down" by the product.
     """
     figure, axes = panels(1, 1, 9, 3.3)
     axes = axes[0, 0]
@@ -56,8 +56,8 @@ def graph(values, gradients=None):
         axes.add_patch(FancyArrowPatch(
             NODES[start], NODES[end], arrowstyle="-|>", mutation_scale=14, shrinkA=9 if start == "fork" else 4,
             shrinkB=3 if end == "fork" else 14, lw=1.2, color="0.35", connectionstyle=f"arc3,rad={bend}", zorder=1))
-        part = name.startswith("p ")  # one of the two copies of p
-        label(axes, *place, "p" if part else f"{name} = {values[name]:g}",
+        part = name.startswith("m ")  # one of the two copies of m
+        label(axes, *place, "m" if part else f"{name} = {values[name]:g}",
               gradients and (f"{gradients[name]:g}" if part else f"d{name} = {gradients[name]:g}"))
     axes.plot(*NODES["fork"], "o", color=BLACK, ms=8, zorder=4)
     for name, sign in SIGNS.items():
@@ -162,17 +162,20 @@ def v_curve(steps, errors, lines, best):
     return figure
 
 
-def errors(maps, scale):
-    """{title: map}, the first a gradient, the others errors, in units of `scale`; a dot where an error is 0."""
-    figure, axes = panels(1, len(maps), 9, 2.6)
+def claims(truth, wrong):
+    """A gradient, and four that claim to be it, {name: map}, as A to D in another order; a dot where one is right."""
+    names = [*wrong]
+    maps = {"as it should be": truth} | {"ABCD"[k]: wrong[names[n]] for k, n in enumerate((3, 0, 1, 2))}
+    figure, axes = panels(1, len(maps), 9, 2.4)
+    scale = np.sqrt(np.mean(truth**2))
     for place, (title, array) in zip(axes[0], maps.items(), strict=True):
-        shown = place.imshow(array / scale, cmap=SIGNED, vmin=-2, vmax=2)
-        right = np.argwhere(np.abs(array) < 1e-6 * scale)
-        place.plot(right[:, 1], right[:, 0], "o", color=BLACK, ms=2.5)
+        shown = place.imshow(array / scale, cmap=SIGNED, vmin=-3, vmax=3)
+        right = np.argwhere((np.abs(array - truth) < 1e-6 * scale) & (array is not truth))
+        place.plot(right[:, 1], right[:, 0], "o", mfc=BLACK, mec="white", mew=0.7, ms=4.5)
         cells(place, *array.shape, color="0.75")
         place.set_title(title, fontsize=10)
     figure.colorbar(shown, ax=axes[0].tolist(), location="bottom", shrink=0.5, aspect=40, extend="both",
-                    label="in units of the typical size of dx   (dots: no error)")
+                    label="in units of the root mean square of dx   (dots: right)")
     return figure
 
 

@@ -55,6 +55,8 @@ def rounding(cases):
         seen = np.zeros(size, bool)
         for start, stop in windows:
             seen[max(start, 0):stop] = True
+        for i in (*range(min(start for start, _ in windows), 0), *range(size, max(stop for _, stop in windows))):
+            ax.add_patch(Rectangle((i, 0), 1, 1, fill=False, ec="0.6", ls=":"))  # windows reach where no pixel is
         for i in range(size):
             ax.add_patch(Rectangle((i, 0), 1, 1, fc=GREY if seen[i] else "white", ec="0.4",
                                    hatch=None if seen[i] else "////"))
@@ -82,10 +84,21 @@ def routes(cases):
 
 
 def twins(images, pooled):
-    """Pictures by title, and the one map that pooling makes of all of them."""
-    figure, axes = panels(1, len(images) + 1, height=1.75)
-    for ax, (title, image) in zip(axes[0], {**images, "what is left of each": pooled}.items(), strict=True):
+    """Pictures by title, a piece of the last enlarged, and the one map that pooling makes of all of them."""
+    k = next(iter(images.values())).shape[0] // pooled.shape[0]
+    *_, (name, last) = images.items()
+    top, left = 6 * k, 2 * k
+    height, width = 4 * k, 5 * k
+    piece = last[top:top + height, left:left + width]
+    figure, axes = panels(2, 3, height=5.2)
+    shown = {**images, f"a piece of \"{name}\", with its cells": piece, "what pooling leaves of each": pooled}
+    for ax, (title, image) in zip(axes.flat, shown.items(), strict=True):
         picture(ax, image, title)
+    _frame(axes.flat[3], (top, top + height - 1, left, left + width - 1), width=1.6)
+    for i in range(k, height, k):
+        axes.flat[4].axhline(i - 0.5, color="0.5", lw=0.8)
+    for j in range(k, width, k):
+        axes.flat[4].axvline(j - 0.5, color="0.5", lw=0.8)
     return figure
 
 
@@ -184,10 +197,10 @@ def bell(cases):
 
 
 def what_is_it(rows, sides):
-    """rows [(image, row, column)]: patches of growing side round one spot, the spot itself in the middle."""
-    figure, axes = panels(len(rows), len(sides), width=7.6, height=2.45 * len(rows) + 0.1)
-    for name, row, (image, i, j) in zip("AB", axes, rows, strict=False):
-        for ax, side in zip(row, sides, strict=True):
+    """rows [(name, image, row, column)]: patches of growing side round one spot, the spot itself in the middle."""
+    figure, axes = panels(1, len(rows) * len(sides), width=2.25 * len(rows) * len(sides), height=2.5)
+    for n, (name, image, i, j) in enumerate(rows):
+        for ax, side in zip(axes[0, n * len(sides):], sides, strict=False):
             patch = np.full((side, side, 3), 255, np.uint8)
             top, left = i - side // 2, j - side // 2
             a, b = max(top, 0), max(left, 0)

@@ -5,20 +5,21 @@ from matplotlib.patches import Rectangle
 
 from lessons import draw
 from minifcn.overlay import lit
+from minifcn.palette import VOID_COLOR
 
+LEVELS = matplotlib.colormaps["cividis"].resampled(128)  # few enough that draw.show keeps every one of them
 TINTS = np.array(((1, 1, 1), (0.80, 0.89, 0.97), (1, 0.90, 0.68), (0.86, 0.86, 0.86), (0.97, 0.78, 0.68)))
 
 
 def question(image, cells, large, name):
-    """The image, the map of a class's scores as numbers, and what it must become."""
+    """The image, the map of a class's scores as numbers, and what is made of it."""
     figure, (axes,) = draw.panels(1, 3, height=2.75)
     low, high = cells.min(), cells.max()
     draw.picture(axes[0], image, f"the image, {image.shape[0]} x {image.shape[1]}")
     colors = matplotlib.colormaps["cividis"]((cells - low) / (high - low))[..., :3]
     draw.numbers(axes[1], cells, f'scores of "{name}", {cells.shape[0]} x {cells.shape[1]}', form="{:.0f}",
                  colors=colors)
-    draw.picture(axes[2], large, f"what they must become, {large.shape[0]} x {large.shape[1]}", cmap="cividis",
-                 vmin=low, vmax=high)
+    draw.picture(axes[2], large, f"enlarged, {large.shape[0]} x {large.shape[1]}", cmap=LEVELS, vmin=low, vmax=high)
     levels = np.arange(5 * np.ceil(low / 5), high, 5)
     axes[2].contour(large, levels=levels, linewidths=1, colors=["white" if level < 0 else "black" for level in levels],
                     linestyles=["--" if level < 0 else "-" for level in levels])
@@ -68,45 +69,38 @@ def matrix(big, shape, out, row, column):
     colors = tinted(big, 3)
     colors[row], colors[:, column] = tinted(big[row], 1), tinted(big[:, column], 2)
     colors[row, column] = TINTS[4 if big[row, column] else 0]
-    _written(wide, big, colors, f"W: {big.shape[0]} rows, one for an output; {big.shape[1]} columns, one for an input",
+    rows, columns = big.shape
+    _written(wide, big, colors, f"W: {rows} rows, one for each output; {columns} columns, one for each input",
              frame=(row, 0, 1, big.shape[1]))
     wide.add_patch(Rectangle((column - 0.5, -0.5), 1, big.shape[0], fill=False, lw=2.5, ls="--", ec="black", zorder=4))
     wide.set_xticks(range(0, big.shape[1], 4))
     wide.set_yticks(range(big.shape[0]))
     wide.tick_params(length=0)
     _written(left, big[row].reshape(shape), tinted(big[row], 1).reshape(*shape, 3),
-             f"row {row} as a picture (solid): what output {row} sees")
+             f"row {row} (solid) as a picture: what output {row} sees")
     _written(right, big[:, column].reshape(out), tinted(big[:, column], 2).reshape(*out, 3),
-             f"column {column} as a picture (dashed): where input {column} goes")
+             f"column {column} (dashed): where input {column} goes")
     return figure
 
 
-def not_identity(product):
-    """A square matrix beside the identity."""
-    figure, (axes,) = draw.panels(1, 2, width=8, height=4.1)
-    top = product.max()
-    for some, array, title in ((axes[0], product, "$W^T W$: there and back"),
-                               (axes[1], top * np.eye(len(product)), "what an inverse would give: the identity")):
-        draw.picture(some, array, title, cmap="gray_r", vmin=0, vmax=top)
-        some.plot((-0.5, -0.5, len(array) - 0.5, len(array) - 0.5, -0.5),
-                  (-0.5, len(array) - 0.5, len(array) - 0.5, -0.5, -0.5), color="0.5", lw=1)
-    return figure
-
-
-def comes_back(rows):
-    """rows of (title, picture); each row of panels has one grey scale."""
+def comes_back(rows, shape):
+    """rows of (title, pixels), the first of shape (H, W), others perhaps smaller; each row has one grey scale."""
     figure, all_axes = draw.panels(len(rows), max(map(len, rows)), height=4.3)
     for axes, row in zip(all_axes, rows, strict=True):
         low, high = row[0][1].min(), row[0][1].max()
         for some, (title, picture) in zip(axes, row, strict=True):
-            draw.picture(some, picture, title, cmap="gray", vmin=low, vmax=high)
+            step = round((shape[0] * shape[1] / picture.size) ** 0.5)
+            draw.picture(some, picture.reshape([side // step for side in shape]), title, cmap="gray", vmin=low,
+                         vmax=high)
     return figure
 
 
-def fractional(x, spread, kernel, y, at):
+def fractional(x, kernel, y, stride, at):
     """The map, the map with zeros between, the turned kernel, the result: one window and what comes of it framed."""
     figure, (axes,) = draw.panels(1, 4, height=2.9, gridspec_kw={"width_ratios": (1.8, 5.6, 2.4, 4.2)})
     k = len(kernel)
+    spread = np.zeros([stride * (side - 1) + 1 + 2 * (k - 1) for side in x.shape], int)
+    spread[k - 1:1 - k:stride, k - 1:1 - k:stride] = x
     _written(axes[0], x, TINTS[(x > 0) * 1], "the map")
     _written(axes[1], spread, TINTS[(spread > 0) * 1], "zeros between and around", 9, frame=(*at, k, k))
     _written(axes[2], kernel, TINTS[(kernel > 0) * 2], "turned kernel", frame=(0, 0, k, k))
@@ -143,10 +137,11 @@ def three_maps(maps, titles):
     figure, (axes,) = draw.panels(1, 3, height=2.5)
     low, high = min(a.min() for a in maps[:2]), max(a.max() for a in maps[:2])
     for some, array, title in zip(axes[:2], maps, titles, strict=False):
-        shown = draw.picture(some, array, title, cmap="cividis", vmin=low, vmax=high)
+        shown = draw.picture(some, array, title, cmap=LEVELS, vmin=low, vmax=high)
     figure.colorbar(shown, ax=axes[1], shrink=0.75)
     top = np.abs(maps[2]).max()
-    shown = draw.picture(axes[2], maps[2], titles[2], cmap="PuOr_r", vmin=-top, vmax=top)
+    signed = matplotlib.colormaps["PuOr_r"].resampled(65)
+    shown = draw.picture(axes[2], maps[2], titles[2], cmap=signed, vmin=-top, vmax=top)
     figure.colorbar(shown, ax=axes[2], shrink=0.75)
     return figure
 
@@ -176,11 +171,13 @@ def counts(maps, titles):
 
 
 def textures(maps, titles):
-    """Maps that ought to be flat; each on its own scale around its mean."""
-    figure, (axes,) = draw.panels(1, len(maps), height=2.9)
+    """Maps that ought to be flat, as numbers on shades of grey, all on one scale around each map's mean."""
+    figure, (axes,) = draw.panels(1, len(maps), height=3.1)
+    reach = max(np.abs(array - array.mean()).max() for array in maps)
     for some, array, title in zip(axes, maps, titles, strict=True):
-        spread = max(np.abs(array - array.mean()).max(), 0.5)
-        draw.picture(some, array, title, cmap="gray", vmin=array.mean() - spread, vmax=array.mean() + spread)
+        shade = 0.6 + 0.4 * (array - array.mean()) / reach
+        rounded = array.round(1) + 0.0  # -0.0 becomes 0.0
+        draw.numbers(some, rounded, title, form="{:.1f}", colors=np.repeat(shade[..., None], 3, axis=2), size=10)
     return figure
 
 
@@ -189,15 +186,16 @@ def side_by_side(maps, titles):
     figure, (axes,) = draw.panels(1, len(maps), width=7.5, height=3.1)
     low, high = min(a.min() for a in maps), max(a.max() for a in maps)
     for some, array, title in zip(axes, maps, titles, strict=True):
-        draw.picture(some, array, title, cmap="cividis", vmin=low, vmax=high)
+        draw.picture(some, array, title, cmap=LEVELS, vmin=low, vmax=high)
     return figure
 
 
 def misplaced(truth, predictions, titles, classes, colors):
     """The true labels, and predictions with the wrong pixels lit."""
     figure, (axes,) = draw.panels(1, 1 + len(predictions), height=3.1)
-    draw.labels(axes[0], truth, colors, "the labels")
+    draw.labels(axes[0], truth, colors, "the truth")
     for some, labels, title in zip(axes[1:], predictions, titles, strict=True):
         draw.picture(some, lit(labels, truth, colors), title)
-    draw.legend(figure, classes, colors, np.unique(truth))
+    present = [k for k in np.unique(truth) if k < len(classes)] + [len(classes)]
+    draw.legend(figure, [*classes, "void, not counted"], [*colors, VOID_COLOR], present)
     return figure

@@ -4,15 +4,14 @@
 # **What is im2col, why does everyone do it, and what does it cost?**
 #
 # Nearly all the work of a fully convolutional network is convolution. Written down as it is defined, a convolution is
-# seven nested loops, and in Python the network of the paper would need a day and more for one photo. Written as *one
-# matrix product* it is a dozen lines of NumPy, and thousands of times as fast. The trick is to know where every number
-# goes.
+# a nest of loops, and in Python the network of the paper would need a day or two for one photo. Written as *one matrix
+# product* it is a dozen lines of NumPy, and thousands of times as fast. All one has to know is where every number goes.
 #
 # After this lesson you can
 #
 # - compute a convolution on paper, and say how many places a kernel has;
 # - name, for every number of the column matrix, the pixel it comes from, and the way back;
-# - rebuild `conv2d` line by line: what you arrive at is the library's own, letter for letter;
+# - rebuild the library's `conv2d`, line by line;
 # - predict the memory and the multiplications of any convolution before you run it.
 #
 # Reading takes about 40 minutes, the puzzles and exercises an hour, running it a few seconds. You need Python, NumPy's
@@ -21,7 +20,6 @@
 # %%
 import inspect
 import time
-import tracemalloc
 
 import numpy as np
 
@@ -37,8 +35,8 @@ rng = np.random.default_rng(2)
 # ## 1. A kernel at work
 #
 # A *kernel* is a small square of numbers. It is laid on the image; every number is multiplied by the pixel under it,
-# and the products are added up. That gives one number. Then the kernel moves on by one pixel, and so on, until it has
-# been everywhere it fits: the results make a new map.
+# and the products are added up. That gives one number. Then the kernel moves on by one pixel, until it has been
+# everywhere it fits: the results make a new map.
 #
 # Here are two kernels of 3 x 3. The first subtracts what is on the left from what is on the right. The second
 # subtracts what is above from what is below.
@@ -59,7 +57,7 @@ responses.shape
 # purple: negative; white: near 0.)
 
 # %%
-draw.show(figures.kernel_at_work(photo, responses[0, ::-1]), """
+draw.show(figures.kernel_at_work(photo, responses[0]), """
     A Harbour photo with a boarded hut and a striped lighthouse, and two maps of it, A and B. Map A shows the stripes
     of the lighthouse, the planks of the boats and the roof; the boards of the hut are missing in it. Map B shows the
     boards of the hut, the masts and the sides of the lighthouse; its stripes are missing. All even surfaces are white.
@@ -67,8 +65,8 @@ draw.show(figures.kernel_at_work(photo, responses[0, ::-1]), """
 
 # %% [markdown]
 # In map A the lighthouse has its stripes and the hut has lost its boards. A stripe that lies flat differs from what
-# is *below* it, so A was made by `below_less_above`. Take the strongest pixel of map A and redo it by hand: nine
-# products, one sum.
+# is *below* it, so A was made by `below_less_above`. We redo the largest number of map A by hand: the lower row of the
+# patch counts plus, the upper row minus, the middle row not at all.
 
 # %%
 u, v = np.unravel_index(responses[0, 1].argmax(), responses[0, 1].shape)
@@ -79,10 +77,9 @@ assert responses[0, 1, u, v] == by_hand
 print(f"below less above: {patch[2].sum():g} - {patch[0].sum():g} = {by_hand:g}")
 
 # %% [markdown]
-# These two kernels were chosen by hand. A network's are learned, and it has thousands. How a kernel is *applied* is
-# the same for all.
-
-# %% [markdown]
+# These two kernels were chosen by hand. A network learns its kernels, thousands of them, and applies them in the same
+# way.
+#
 # ## 2. The smallest case, on paper
 #
 # A 3 x 3 input and a 2 x 2 kernel. The kernel fits in two places across and two down, so there are four results.
@@ -108,12 +105,11 @@ y_small
 
 # %% [markdown]
 # Two words from here on. A **place** $(u, v)$ is a position of the kernel, and there is one result for each. A **tap**
-# $(i, j)$ is one of the kernel's own numbers. Note how a place and a tap give a pixel: $(u + i, v + j)$.
-
-# %% [markdown]
-# ## 3. The definition: seven loops
+# $(i, j)$ is one of the kernel's own numbers. A place and a tap together give a pixel: $(u + i, v + j)$.
 #
-# The real thing has more letters. Capital ones are sizes; small ones count from 0 up to them, without reaching them.
+# ## 3. The definition
+#
+# In full there are more letters. Capital ones are sizes; small ones count from 0 up to them, without reaching them.
 #
 # | letter | what it counts |
 # |---|---|
@@ -125,11 +121,12 @@ y_small
 #
 # The input has $H \times W$ pixels, and three settings say where the kernel goes. The **stride** $S$ is how far it
 # moves from place to place. The **padding** $P$ is how many rows and columns of zeros are put around the image. The
-# **dilation** $D$ is how far the taps lie apart (1: side by side). Then, with `b` one number a filter,
+# **dilation** $D$ is how far the taps lie apart (1: side by side). With one number $b[f]$ for each filter,
+# the bias,
 #
 # $$y[n,f,u,v] = b[f] + \sum_{c,i,j} w[f,c,i,j]\; x_\text{pad}[n,\, c,\, S u + D i,\, S v + D j]$$
 #
-# **Predict.** How many loops is that, and how often is the innermost line run? Then read it as code.
+# **Predict.** How many nested loops is that in code, and how often is the innermost line run?
 
 # %%
 def conv_by_loops(x, w, b, stride=1, pad=0, dilation=1):
@@ -152,10 +149,10 @@ def count_places(size, K, stride=1, pad=0, dilation=1):
 
 # %% [markdown]
 # Seven loops: four in the first `np.ndindex`, three in the second. The innermost line is run $N F U V \cdot C K K$
-# times; each time it makes one *multiply-add*. Remember that product, we shall need it when we ask what all this costs.
+# times, and makes one *multiply-add* each time. That product is the cost of a convolution; section 5 returns to it.
 #
-# Does it do what the definition says? The small case says yes, and so does the library, on a case in which no two sizes
-# are equal (why that matters is shown in section 6).
+# Is the code right? It agrees with the small case, and with the library in a case in which no two sizes are equal (why
+# that matters is shown in section 6).
 
 # %%
 y = conv_by_loops(x_small[None, None], w_small[None, None], np.zeros(1))  # one image, one channel, one filter
@@ -167,25 +164,21 @@ np.testing.assert_allclose(conv_by_loops(x, w, b, **settings), ops.conv2d(x, w, 
 conv_by_loops(x, w, b, **settings).shape
 
 # %% [markdown]
-# > **A word about the word.** In mathematics a convolution *turns* its kernel by half a turn before laying it on. In
-# > this field nobody does: `w[f,c,0,0]` meets the upper left pixel of the patch. (The mathematicians' word for what we
-# > do is cross-correlation.) It makes no difference to a network that learns its kernels: it learns them the other way
-# > round. NumPy has both, for one dimension:
+# > **The name.** In mathematics a convolution *turns* its kernel by half a turn before laying it on. In this field
+# > nobody does: `w[f,c,0,0]` meets the upper left pixel of the patch, which mathematicians call a cross-correlation. To
+# > a network that learns its kernels it makes no difference. NumPy has both, in one dimension:
 
 # %%
-line, kernel = np.array([1.0, 2, 3, 4]), np.array([1.0, 10])
-image, square = np.stack([line, 0 * line]), np.stack([kernel, 0 * kernel])  # a second row of zeros: ours has two axes
-ours = conv_by_loops(image[None, None], square[None, None], np.zeros(1))[0, 0, 0]
-assert np.array_equal(ours, np.correlate(line, kernel, "valid"))  # 1·1 + 10·2, and so on
-assert not np.array_equal(ours, np.convolve(line, kernel, "valid"))  # 10·1 + 1·2: turned
-ours, np.convolve(line, kernel, "valid")
+line, kernel = np.array([1, 2, 3, 4]), np.array([1, 10])
+print("as here:  ", np.correlate(line, kernel, "valid"), " 1·1 + 10·2 and so on")
+print("turned:   ", np.convolve(line, kernel, "valid"), " 10·1 + 1·2 and so on")
 
 # %% [markdown]
 # ## 4. The layer
 #
 # ### Shapes
 #
-# How large is the result? One side of the image at a time: rows and columns do not disturb each other.
+# How large is the result? Height and width follow the same rule, so one side is enough.
 #
 # **Predict.** In the figure, A is complete. In B the stride is 2: how many places are there in all, and is any pixel
 # seen by none? In C the taps lie 3 pixels apart: how many places? Finish B and C before you read on.
@@ -201,40 +194,37 @@ draw.show(figures.rulers([("A   7 pixels, P = 1, K = 3", 7, 3, 1, 1, 1, 7),  # s
     """)
 
 # %% [markdown]
-# The kernel *reaches* over $D(K-1) + 1$ pixels. The first place starts at 0; the last start possible is what is left of
-# the padded side, $H + 2P - D(K-1) - 1$. From 0 to there in steps of $S$, both ends counted:
+# The kernel *reaches* over $D(K-1) + 1$ pixels. The first place starts at 0, and no place can start later than at
+# $H + 2P - D(K-1) - 1$, from where the kernel reaches just to the end of the padded side. From 0 to there in steps of
+# $S$, both ends counted:
 #
 # $$U = \left\lfloor \frac{H + 2P - D(K - 1) - 1}{S} \right\rfloor + 1$$
 #
-# The rounding down is where pixels are lost: when $S$ does not divide the numerator, the remainder is a strip at the
-# right and lower edge that no window sees. In B: $(8 - 3)/2 = 2$, remainder 1; 3 places, and pixel 7 is seen by none.
-# In C: $10 - 7 = 3$, so 4 places.
+# The rounding down is where pixels are lost: when $S$ does not divide the numerator, the remainder is the width of a
+# strip at the right and lower edge that no window reaches. In B: $(8 - 3)/2 = 2$, remainder 1; 3 places, and pixel 7 is
+# seen by none. In C: $10 - 7 = 3$, so 4 places.
 
 # %%
 def size_by_formula(size, K, stride=1, pad=0, dilation=1):
     return (size + 2 * pad - dilation * (K - 1) - 1) // stride + 1
 
 
-cases = 0
 for size, K, stride, pad, dilation in np.ndindex(12, 5, 4, 4, 4):
     K, stride, dilation = K + 1, stride + 1, dilation + 1
     if size + 2 * pad > dilation * (K - 1):  # the kernel fits somewhere
         assert size_by_formula(size, K, stride, pad, dilation) == count_places(size, K, stride, pad, dilation)
-        cases += 1
-assert [size_by_formula(7, 3, pad=1), size_by_formula(8, 3, stride=2), size_by_formula(10, 3, dilation=3)] == [7, 3, 4]
-cases
+size_by_formula(7, 3, pad=1), size_by_formula(8, 3, stride=2), size_by_formula(10, 3, dilation=3)
 
 # %% [markdown]
-# The formula counts right in all of them. The library's is the same, with an error in words where the kernel fits
-# nowhere; from here on we use that.
+# The formula agrees with counting in all these cases. The library's `conv_size` is the same formula, and says so where
+# the kernel fits nowhere; from here on we use that.
 #
-# Worth knowing by heart: $K = 3$, $P = 1$, $S = 1$ keeps the size (case A). That is nearly every layer of an FCN.
+# Worth knowing by heart: $K = 3$, $P = 1$, $S = 1$ keeps the size (case A). So does nearly every layer of an FCN.
 
 # %%
 from minifcn.ops.im2col import conv_size
 
-for size in range(3, 300):
-    assert conv_size(size, 3, pad=1) == size
+assert all(conv_size(size, 3, pad=1) == size for size in range(1, 300))
 try:
     conv_size(4, 3, dilation=2)
 except ValueError as error:
@@ -242,7 +232,8 @@ except ValueError as error:
 
 # %% [markdown]
 # **Exercise: dilated.** A side of 20 pixels, no padding, $K = 3$, dilation $D = 4$, stride $S = 2$. How many places
-# are there, and how many pixels at the end are seen by none? Write two numbers; the check counts.
+# are there? And how many pixels lie behind the last tap of the last place? (Do not count those that are missed between
+# the taps.)
 
 # %%
 # --- solution
@@ -260,7 +251,7 @@ check.dilated((places, left_over))
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
-# The taps lie on pixels 0, 4 and 8. So the kernel reaches over 9 pixels, however many of them it looks at.
+# The taps lie on pixels 0, 4 and 8. So the kernel reaches over 9 pixels, though it looks at only three of them.
 #
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
@@ -288,10 +279,10 @@ one_number
 
 # %% [markdown]
 # Second: *all filters* at this place. Write each filter in a row: the matrix $W$, of shape $(F, C K K)$. Matrix times
-# vector gives one number a filter.
+# vector gives one number for each filter.
 #
-# Third: *all places*. Set their patches side by side as columns: the matrix $X$, of shape $(C K K, U V)$. Matrix times
-# matrix gives one number for every filter and every place, which is the whole result:
+# Third: *all places*. Set their patches side by side as columns: the *column matrix* $X$, of shape $(C K K, U V)$.
+# Matrix times matrix gives one number for every filter and every place, which is the whole result:
 #
 # $$Y = W X$$
 
@@ -304,14 +295,12 @@ print(W.shape, "@", X.shape, "=", Y.shape)
 np.testing.assert_allclose(Y.reshape(1, 5, 5, 6), ops.conv2d(x, w)[0])
 
 # %% [markdown]
-# Image to columns, *im2col*, is the making of $X$. It is all there is to it, and it is all in knowing what stands
-# where. So, before we make it well, eight puzzles.
-
-# %% [markdown]
+# Making $X$ is called *im2col*, image to columns. To make it well one has to know what stands where in it.
+#
 # #### Eight puzzles
 #
-# The picture shows two channels of 3 x 4 pixels (the pixels are numbered, so that you can see where they go) and the
-# column matrix for a 2 x 2 kernel, stride 1, no padding. One window and its column are lit.
+# Each is one line to write. The picture shows two channels of 3 x 4 pixels (numbered, so that you can see where they
+# go) and the column matrix for a 2 x 2 kernel, stride 1, no padding. One window and its column are lit.
 
 # %%
 x_named = np.arange(1.0, 25).reshape(1, 2, 3, 4)
@@ -325,7 +314,7 @@ draw.show(figures.columns_unnamed(x_named, 2, (1, 0)), """
 
 # %% [markdown]
 # **Puzzle 1: the shape.** How many rows and columns has $X$? Count them in the picture ($C = 2$, $K = 2$, $U = 2$,
-# $V = 3$), then write both in letters. Each puzzle is one line.
+# $V = 3$), then write both in letters.
 
 # %%
 def columns_shape(C, K, U, V):
@@ -346,7 +335,7 @@ check.columns_shape(columns_shape)
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
-# A column holds one whole patch, over all channels. There is one column a place.
+# A column holds one whole patch, over all channels. There is one column for each place.
 #
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
@@ -485,7 +474,7 @@ check.tap_of_row(tap_of_row)
 # %% [markdown]
 # **Puzzle 6: the pixel.** Now with stride $S$ and padding $P$ ($D = 1$). In the column of place $(u, v)$ and the row of
 # tap $(i, j)$ stands a pixel of the padded image. Which row and column of the *image itself*, without its padding, is
-# that? (Where it is padding, your numbers lie outside the image. That is right.)
+# that? (For a pixel of the padding your numbers will lie outside the image, as they should.)
 
 # %%
 def pixel(i, j, u, v, S, P):
@@ -516,9 +505,9 @@ check.pixel(pixel)
 # </details>
 
 # %% [markdown]
-# **Puzzle 7: all that a tap meets.** So far we looked at columns: one place, all taps. Now a row: one tap, all places.
-# In the picture below a 5 x 6 image is padded by 1 (grey), the kernel is 3 x 3 and moves by 2. What tap (0, 0) meets,
-# and what tap (1, 2) meets, is lit. Mark what tap (2, 1) meets.
+# **Puzzle 7: all that a tap meets.** A column is one place, all taps. A row is one tap, all places. In the picture
+# below a 5 x 6 image is padded by 1 (grey), the kernel is 3 x 3 and moves by 2. The pixels that tap (0, 0) meets are
+# lit, and those of tap (1, 2). Mark those of tap (2, 1).
 
 # %%
 draw.show(figures.tap_meets(5, 6, 3, 2, 1, [(0, 0, True), (1, 2, True), (2, 1, False)]), """
@@ -528,8 +517,8 @@ draw.show(figures.tap_meets(5, 6, 3, 2, 1, [(0, 0, True), (1, 2, True), (2, 1, F
     """)
 
 # %% [markdown]
-# The rows that a tap meets are evenly spaced, so they are one *slice*. Write it: `slice(start, stop, step)`, where
-# `stop` itself is not included. There must be exactly $U$ of them.
+# The rows that a tap meets are evenly spaced, so they are one *slice*. Write it as `slice(start, stop, step)`, where
+# `stop` itself is not included. It must meet exactly $U$ rows.
 
 # %%
 def rows_met(i, S, U):
@@ -591,8 +580,8 @@ check.appearances((inner, corner))
 # </details>
 
 # %% [markdown]
-# The picture that belongs to puzzle 8, for an image of 4 x 5. A pixel in the middle is copied $K K$ times. That is the
-# price of im2col: section 5 adds it up. **Predict** the sum of all numbers in each panel before you count.
+# The same question for every pixel of a small image, 4 x 5. **Predict** the sum of the numbers in each panel from the
+# shape of $X$, before you add them up. In one panel it is less than the size of $X$: why?
 
 # %%
 draw.show(figures.appearances(4, 5, 3, (0, 1)), """
@@ -604,17 +593,16 @@ draw.show(figures.appearances(4, 5, 3, (0, 1)), """
 # %% [markdown]
 # Without padding $X$ has $9 \cdot 2 \cdot 3 = 54$ numbers, all of them pixels, so the left panel adds up to 54. With
 # padding it has $9 \cdot 4 \cdot 5 = 180$; the right panel adds up to 130, and the other 50 are zeros of the padding.
-
-# %% [markdown]
+#
 # #### The kernel slides over the column matrix
 #
-# Everything at once. Read each frame from the upper left: the image with the window on it; to its right $X$, a column
-# a place; below the image $W$, a row a filter; and where a row of $W$ and a column of $X$ cross, a number of $Y$. (The
-# kernels' numbers are small so that you can follow on paper.)
+# Now all of it together. In each frame, from the upper left: the image with the window on it; to its right $X$, one
+# column for each place; below the image the two filters, and below them $W$, one row for each filter. Where a row of
+# $W$ and a column of $X$ meet stands their product, a number of $Y$.
 #
 # **Predict.** In frame 3 one number is missing. Work it out: only three of its eight products are not 0.
 #
-# In frame 4 look across instead of down. Which picture do you see in row 5 of $X$?
+# Frame 4 lights a row of $X$ instead of a column. Read these six numbers in two lines of three: what do they show?
 
 # %%
 w_named = np.array([[1.0, 0, 0, -1, 0, 2, 0, 0], [0, 1, 0, 0, -1, 0, 0, 1]]).reshape(2, 2, 2, 2)
@@ -638,11 +626,10 @@ print(Y)
 print(X[5].reshape(2, 3))
 
 # %% [markdown]
-# The missing number is $7 - 18 + 23 = 12$. And row 5 is *a piece of channel 1, pushed by one pixel*: what tap
-# $(0, 1)$ meets at all places, read like a page. Keep that: columns of $X$ are patches, rows of $X$ are shifted images.
-# (And column 5 of $W$ holds the weight that each filter gives to this one.)
-
-# %% [markdown]
+# The missing number is $7 - 18 + 23 = 12$. And row 5 is *a piece of channel 1, shifted by one pixel*: what tap $(0, 1)$
+# meets at all places. Remember: **columns of $X$ are patches, rows of $X$ are shifted images.** (Column 5 of $W$ holds
+# the weights that the filters give to this one.)
+#
 # #### im2col, a column at a time
 #
 # The obvious way: go from place to place, cut out the patch, write it down as a column.
@@ -665,16 +652,14 @@ assert np.array_equal(im2col_by_places(x, 3, stride=2, pad=1), ops.im2col(x, 3, 
 im2col_by_places(x_named, 2)[0].astype(int)
 
 # %% [markdown]
-# Right, and slow: one turn of a Python loop for every place. A photo of 128 x 160 has 20,480 of them, and each turn
-# copies a few numbers only.
+# Right, and slow: one turn of a Python loop for every place. Our photo of 128 x 160, padded by 1, has 20,480 of them.
 #
 # #### im2col, a row at a time
 #
 # Fill the matrix by rows instead. One row is what one tap meets at all places, and by puzzle 7 that is *one slice down
-# and one across*: NumPy copies the whole shifted image at once. All images and all channels come along too, since they
-# stand in the leading axes.
+# and one across*: NumPy copies the whole shifted image at once, and so for all images and channels together.
 #
-# **Predict.** How many turns has a loop over taps for a 3 x 3 kernel on the photo? Does it depend on the photo's size?
+# **Predict.** How many turns has a loop over taps, for a 3 x 3 kernel on the photo?
 
 # %%
 draw.show(figures.filling(x_named, 2, 2), """
@@ -684,19 +669,17 @@ draw.show(figures.filling(x_named, 2, 2), """
     """)
 
 # %% [markdown]
-# Nine turns, for a photo of any size: $K K$ instead of $U V$. Let us write that. First the slice of puzzle 7, for a tap
-# that starts at any pixel:
+# Nine turns, for a photo of any size: $K K$ instead of $U V$. First we write the slice of puzzle 7, for a tap that
+# starts at any pixel:
 
 # %%
 def _places(start, stride, count):
     return slice(start, start + stride * (count - 1) + 1, stride)
 
 # %% [markdown]
-# Then a list of all taps, each with its two slices. With dilation, tap $i$ starts at pixel $D i$ instead of $i$, and
-# that is all there is to dilation.
-#
-# (From here on we write as the library does, where `u, v` are the *sizes* $U$ and $V$: no loop runs over places any
-# more, so the small letters are free.)
+# Then all taps, each with its two slices. With dilation a tap in line $i$ starts at pixel $D i$ instead of $i$; nothing
+# else changes. (From here on the code is the library's, where `n`, `c`, `k`, `u`, `v` are the *sizes* $N$, $C$, $K$,
+# $U$, $V$: no loop runs over places any more, so the small letters are free.)
 
 # %%
 def taps(k, stride, dilation, u, v):
@@ -710,9 +693,9 @@ for i, j, rows, columns in taps(2, 1, 1, 2, 3):
     print(f"tap ({i}, {j}) meets", x_named[0, 0, rows, columns].astype(int).tolist(), "of channel 0")
 
 # %% [markdown]
-# Compare these four with rows 0 to 3 of $X$ above. To write each into its row we could compute its number, as in puzzle
-# 3. There is a better way: give the matrix *six axes* while it is being filled, `(n, c, k, k, u, v)`, so that the tap
-# is an index. Then every step is one line, and the row's number takes care of itself:
+# Compare these four with rows 0 to 3 of $X$ above. To put each into its row we could compute the row's number, as in
+# puzzle 3. It is easier to give the matrix *six axes* while it is filled, `(n, c, k, k, u, v)`: then the tap is an
+# index.
 
 # %%
 u, v = 2, 3
@@ -724,11 +707,12 @@ assert np.array_equal(matrix[0], X)
 assert np.shares_memory(cols, matrix)  # reshape copied nothing
 
 # %% [markdown]
-# `reshape` moves no number. An array lies in memory in one long line, its last axis running fastest. `reshape` cuts
-# that line up anew: axes `(c, k, k)` run together into one, which numbers the rows as in puzzle 3, and `(u, v)` into
-# another, which numbers the columns as in puzzle 2. Here is the function, whole. It asks the library for two things
-# that are not its subject: `check_whole` raises an error in words if a setting is no whole number, and `array_module`
-# says whose array `x` is, NumPy's or (on a GPU) CuPy's, which has the same functions.
+# `reshape` moves no number. An array lies in memory as one long line, its last axis running fastest, and `reshape` only
+# counts along that line in another way: the axes `(c, k, k)` become one, which numbers the rows as in puzzle 3, and
+# `(u, v)` another, which numbers the columns as in puzzle 2.
+#
+# Here is the whole function. Two helpers come from the library: `check_whole` complains if a setting is not a whole
+# number, and `array_module` returns the module that made `x`: NumPy or, on a GPU, CuPy, which has the same functions.
 
 # %%
 from minifcn.backend import array_module
@@ -753,10 +737,9 @@ assert np.array_equal(im2col(x, 3, 2, 1), im2col_by_places(x, 3, 2, 1))
 im2col(x, 3, 2, 1).shape
 
 # %% [markdown]
-# > **Why reshape so, and not otherwise?** Any order of the rows would do, *as long as $W$ uses the same*. Shuffle the
-# > rows of $X$ and the columns of $W$ alike, and $Y$ is what it was. `reshape` gives both the same order, since both
-# > have their axes in the order $c, i, j$. The two mistakes below raise no error and give the right shape; every number
-# > is wrong:
+# > **Why reshape so, and not otherwise?** Any order of the rows would do, *as long as the columns of $W$ have the
+# > same*. `reshape` gives both the same, since both have their axes in the order $c, i, j$. The two mistakes below
+# > raise no error and give the right shape; every number is wrong:
 
 # %%
 w = rng.normal(size=(4, 3, 3, 3))
@@ -772,10 +755,9 @@ for wrong in (wrong_w, wrong_taps):
     assert not np.isclose(wrong.reshape(truth.shape), truth).any()
 
 # %% [markdown]
-# > **Why not simpler?** NumPy can show all patches of an image *without copying anything*, by
-# > `sliding_window_view`. But a matrix has *one* step in memory from row to row and *one* from column to column, and
-# > overlapping patches need three, for $c, i, j$, and two, for $u, v$. The moment the view is reshaped into a matrix,
-# > everything is copied after all:
+# > **Why not simpler?** NumPy's `sliding_window_view` shows all patches of an image *without copying anything*. But it
+# > has a step in memory for each of $c, i, j, u, v$, and a matrix has only two steps, one from row to row and one from
+# > column to column. The moment the view is reshaped into a matrix, everything is copied after all:
 
 # %%
 view = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(2, 3))  # (n, c, u, v, k, k)
@@ -787,7 +769,7 @@ assert np.array_equal(matrix, im2col(x, 3, 1, 0)) and matrix.nbytes == im2col(x,
 # #### conv2d
 #
 # Columns, product, reshape, bias. `@` multiplies the last two axes and repeats over the ones before: one $W$ for all
-# $N$ images. What it returns beside `y`, the *cache*, is the subject of the next heading.
+# $N$ images. What is returned beside `y` is the *cache*, the subject of the next heading.
 
 # %%
 def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1):
@@ -806,8 +788,7 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1):
     return y, (x, w, b is not None, stride, pad, dilation)  # not cols: nine times x, and cheap to make again
 
 # %% [markdown]
-# **Predict.** Does it agree with the seven loops, for any stride, padding and dilation? And on the photo, with the
-# kernels of section 1?
+# It has to agree with the seven loops for any stride, padding and dilation, and with the maps of section 1:
 
 # %%
 w, b = rng.normal(size=(4, 3, 3, 3)), rng.normal(size=4)
@@ -820,7 +801,7 @@ assert np.array_equal(conv2d(grey, edges)[0], responses)
 mine.shape
 
 # %% [markdown]
-# And this is not a simplified version. It is the library's, letter for letter; ask Python for the source of both:
+# And this is the library's plain form, letter for letter. Ask Python for the source of both:
 
 # %%
 im2col_py, conv_py = inspect.getmodule(conv_size), ops.conv  # the files minifcn/ops/im2col.py and conv.py
@@ -832,12 +813,11 @@ for mine, home in ((_places, im2col_py), (taps, im2col_py), (im2col, im2col_py),
 # %% [markdown]
 # ### What to remember
 #
-# A layer is run forwards once and, in training, backwards once. What the way back will need must be kept in between;
-# that is the cache. Lesson 03 derives what is needed: the columns $X$ for the gradient of the weights, and $W$ for the
-# gradient of the input.
+# In training a layer is run forwards, then backwards. What the way back needs is kept in between, in the cache. Lesson
+# 03 derives what that is: the columns $X$ for the gradient of the weights, and $W$ for the gradient of the input.
 #
-# **Predict.** The cache of `conv2d` holds `x`, and not the columns. How much memory does that save, for a layer of the
-# size of VGG's conv5, 512 channels of 44 x 44? (These are the maps that a photo of 500 x 500 has become there.)
+# **Predict.** Yet the cache of `conv2d` holds `x`, and not the columns. How many times as large would they be? (The
+# maps below are those of VGG's conv5 for a photo of 500 x 500.)
 
 # %%
 x = np.zeros((1, 512, 44, 44), np.float32)
@@ -846,30 +826,29 @@ print(f"x: {x.nbytes / 1e6:.1f} MB, columns: {cols.nbytes / 1e6:.1f} MB")
 assert cols.nbytes == 9 * x.nbytes
 
 # %% [markdown]
-# Nine times, as $K K = 9$ and the size is kept. While one layer is computed its columns are there, and then they are
-# gone. Keeping those of *all* layers until the way back would take nine times the memory of all maps; making them a
-# second time takes one copy. So: **remember the input, not the columns.**
+# Nine times, as $K K = 9$ and the size is kept. The columns of *one* layer exist while it is computed. Keeping those of
+# *all* layers until the way back would take nine times the memory of their inputs; making them a second time takes one
+# copy. So: **remember the input, not the columns.**
 #
 # ### Backward
 #
-# Lesson 03. It takes the two ideas of this one, and reads both from right to left: the matrix product, whose gradients
-# are two more matrix products, and im2col, whose reverse is called col2im. `taps` serves there unchanged.
+# Lesson 03: the gradients of the matrix product are two more matrix products, and the reverse of im2col is called
+# col2im. It uses `taps` unchanged.
 #
 # ### Check
 #
-# Forward was checked above against the seven loops, with odd sizes and every setting. Gradients are checked against
-# differences, by the gradient check of lesson 03.
-
-# %% [markdown]
+# Forward was checked above against the seven loops. Gradients are checked against differences, in lesson 03.
+#
 # ## 5. What it costs, and what it buys
 #
-# **Memory.** $X$ holds $N \cdot C K K \cdot U V$ numbers. **Work.** The seven loops make $N F U V \cdot C K K$
-# multiply-adds. **Predict.** How many does the matrix product make?
-#
-# The same. A product of $(F, CKK)$ with $(CKK, UV)$ makes $F \cdot CKK \cdot UV$ multiply-adds: im2col saves none. What
-# it saves is Python, and much more than Python: matrix products are the most carefully tuned routine that exists, on
-# every processor there is. They keep all arithmetic units busy, and take each number from memory once for many uses.
-# Measure it. The ratios below are those of one run on one machine; yours will differ.
+# $X$ holds $N \cdot C K K \cdot U V$ numbers. The seven loops make $N F U V \cdot C K K$ multiply-adds. **Predict.**
+# How many does the matrix product make?
+
+# %% [markdown]
+# The same. A product of $(F, CKK)$ with $(CKK, UV)$ makes $F \cdot CKK \cdot UV$ multiply-adds: im2col saves none. It
+# saves the Python loops, and it gains a routine that is carefully tuned on every processor: a matrix product keeps all
+# arithmetic units busy, and uses each number many times once it is fetched from memory. The ratios below are from one
+# run on one machine; yours will differ.
 
 # %%
 def seconds(f, *args, repeat=3):
@@ -892,9 +871,9 @@ print(f"conv2d: {multiply_adds / plain / 1e6:8.1f} million, {loops / plain:.0f} 
 print(f"making the columns by taps: {by_places / by_taps:.0f} times as fast as by places")
 
 # %% [markdown]
-# **Why the copying pays.** Making $X$ copies each pixel up to $K K$ times, which takes time and computes nothing. But
-# then every number of $X$ is used $F$ times, once for each filter: 64 filters make 64 multiply-adds for each number
-# copied. **Predict.** Of the time of `conv2d`, what share goes into the columns, with 8 filters and with 512?
+# **Why the copying pays.** Making $X$ copies each pixel up to $K K$ times, which computes nothing. But then every
+# number of $X$ is used $F$ times, once for each filter. **Predict.** What share of the time of `conv2d` goes into the
+# columns: does it rise or fall from 8 filters to 512?
 
 # %%
 from minifcn.backend import single_threaded_blas
@@ -902,43 +881,21 @@ from minifcn.backend import single_threaded_blas
 x = rng.normal(size=(1, 64, 32, 40)).astype(np.float32)
 for F in (8, 64, 512):
     w = rng.normal(size=(F, 64, 3, 3)).astype(np.float32)
-    with single_threaded_blas():  # on one core: two that wait for each other disturb so short a measurement
+    with single_threaded_blas():  # on one core, where so short a measurement is steadier
         share = seconds(im2col, x, 3, 1, 0, repeat=40) / seconds(conv2d, x, w, repeat=40)
     print(f"{F:3} filters: making the columns takes {share:.2f} of the time")
 
 # %% [markdown]
 # The share falls as filters are added: the copy stays the same, the product grows.
 #
-# That is why everybody does it. Caffe, in which the FCNs of the paper were written, computed its convolutions just
-# like this. Later libraries make the columns a piece at a time, in fast memory, and throw each piece away at once: the
-# same product, without the ninefold memory. So does this library's default, `ops.conv2d` with `method="auto"`.
+# That is why so many do it. Caffe, in which the FCNs of the paper were written, computed its convolutions like this.
+# Later libraries make the columns a piece at a time, in fast memory, use each piece and throw it away: the same
+# product, without the ninefold memory. So does `ops.conv2d`, the library's default. (For 3 x 3 kernels on large maps
+# with many channels it uses Winograd's method, which does need fewer multiplications.)
 #
-# **Predict.** Four images of 32 x 64 x 80: `x` has 2.6 MB, and `y` nearly as much. What must `conv2d`
-# allocate at least?
-
-# %%
-def peak(f, *args):
-    """Megabytes allocated at the worst moment."""
-    tracemalloc.start()
-    f(*args)
-    worst = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    return worst / 1e6
-
-
-x, w = rng.normal(size=(4, 32, 64, 80)).astype(np.float32), rng.normal(size=(32, 32, 3, 3)).astype(np.float32)
-np.testing.assert_allclose(conv2d(x, w)[0], ops.conv2d(x, w)[0], atol=1e-3)
-print(f"x {x.nbytes / 1e6:.1f} MB, plain form {peak(conv2d, x, w):.1f} MB, default {peak(ops.conv2d, x, w):.1f} MB")
-ratio = seconds(ops.conv2d, x, w, repeat=20) / seconds(conv2d, x, w, repeat=20)
-print(f"the default takes {ratio:.2f} of the time of the plain form")
-
-# %% [markdown]
-# Of what the plain form allocates, nearly all is columns: nine times $x$, a little less since nothing was padded. The
-# default allocates hardly more than `y`. Its roads are in `minifcn/ops/fast`; the results are the same within rounding,
-# and no lesson needs to know more of them.
-
-# %% [markdown]
-# Now the whole FCN-32s, on VGG's body, for one image of 500 x 500. Its first layer pads by 100 (lesson 08 derives why).
+# ### A whole network
+#
+# Now FCN-32s, on the layers of VGG, for one image of 500 x 500. Its first layer pads by 100 (lesson 08 derives why).
 # `layers` lists each convolution with its channels, filters, kernel, side before and side after.
 
 # %%
@@ -954,7 +911,8 @@ layers[:3]
 
 # %% [markdown]
 # **Exercises: column_bytes, then multiply_adds.** Look at conv1_2 in the list. How many bytes do its columns take, at
-# 4 bytes a number (float32)? And how many multiply-adds is the layer? Write expressions; do not make the columns.
+# 4 bytes for each number (float32)? And how many multiply-adds does the layer make? Write expressions; do not make the
+# columns.
 
 # %%
 # --- solution
@@ -985,13 +943,13 @@ check.multiply_adds(conv1_2_multiply_adds)
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
-# $C = F = 64$, $K = 3$, $U = V = 698$ (500 + 2 · 100 - 3 + 1), and 4 bytes a number.
+# $C = F = 64$, $K = 3$, $U = V = 698$ (500 + 2 · 100 - 3 + 1), and 4 bytes for each number.
 #
 # </details>
 
 # %% [markdown]
-# **Predict.** Which layer has the largest columns? Which has the most work? (They are not the same.) In the figure
-# conv1_2 is left for you: draw in your two numbers, 1,000,000,000 bytes being a gigabyte.
+# **Predict.** Which layer has the largest columns, and which the most work? Are they the same? In the figure conv1_2 is
+# left for you: draw in your two numbers. A billion is $10^9$, a gigabyte is a billion bytes.
 
 # %%
 names = [name for name, *_ in layers]
@@ -1001,22 +959,21 @@ work = [f * after**2 * c * k**2 / 1e9 for _, c, f, k, _, after in layers]
 draw.show(figures.costs(names, before, columns, work, hidden="conv1_2"), f"""
     Bars for the 15 convolutions of an FCN-32s on a 500 x 500 image, conv1_2 left open. Memory: the columns of conv2_2
     take {columns[3]:.2f} GB, its input {before[3]:.2f}; from stage to stage they shrink, to {columns[-3]:.2f} GB in
-    conv5 and {columns[-2]:.2f} in fc6; fc7's columns are no larger than its input. Work, in 1,000,000,000
-    multiply-adds: conv1_1 takes {work[0]:.1f}, the full layers of stages 2 to 4 about 18 each, conv5 {work[-3]:.1f}
-    each, and fc6 most of all, {work[-2]:.1f}.
+    conv5 and {columns[-2]:.2f} in fc6; fc7's columns are no larger than its input. Work, in billions of
+    multiply-adds: conv1_1 takes {work[0]:.1f}, the first layers of stages 2 to 4 about 9 and the others there about 18,
+    conv5 {work[-3]:.1f} each, and fc6 most of all, {work[-2]:.1f}.
     """)
 
 # %%
 hours = sum(work) * 1e9 / (multiply_adds / loops) / 3600
-print(f"{sum(work):.0f} thousand million multiply-adds; the seven loops, at the pace measured, take {hours:.0f} hours")
+print(f"{sum(work):.0f} billion multiply-adds; the seven loops, at the pace measured, take {hours:.0f} hours")
 
 # %% [markdown]
-# Halving a map leaves a quarter of the places. As the filters double, the columns halve from stage to stage, and the
-# work of a layer stays the same: a quarter of the places, twice the channels, twice the filters. Memory is spent where
-# maps are large, early; parameters are spent late. And fc6, a 7 x 7 kernel with 4,096 filters, is the most work.
-
-# %% [markdown]
-# ### Where im2col is the identity
+# The largest columns are those of conv1_2, the most work is fc6, a 7 x 7 kernel with 4,096 filters. Halving a map
+# leaves a quarter of the places; up to stage 4 channels and filters double with it. So from stage to stage the columns
+# halve, and the work of a layer stays the same. Memory is spent early, where maps are large.
+#
+# ### Where im2col does nothing
 #
 # fc7 and the score layers of an FCN are 1 x 1 convolutions. **Predict.** What do the columns of a 1 x 1 kernel look
 # like, with stride 1 and no padding?
@@ -1029,10 +986,10 @@ im2col(x, 1, 1, 0).shape
 
 # %% [markdown]
 # The patch of a place is its pixel, so the columns are the image itself, and `reshape` makes them without copying a
-# number. A 1 x 1 convolution is the same small matrix, applied at every pixel.
+# number. A 1 x 1 convolution is one small matrix, applied at every pixel.
 #
-# The other end: a kernel *as large as its input* has one place. $X$ is one column, and $Y = W X$ is a fully connected
-# layer. That is the equality lesson 01 uses to turn a classifier into an FCN.
+# At the other extreme, a kernel *as large as its input* has one place. $X$ is one column, and $Y = W X$ is a fully
+# connected layer: with this equality lesson 01 turned a classifier into an FCN.
 #
 # **Exercise: conv1x1.** Write the 1 x 1 convolution without im2col. The last line is given.
 
@@ -1070,8 +1027,8 @@ check.conv1x1(conv1x1)
 # %% [markdown]
 # ## 6. Break it
 #
-# **A wrong stride.** In `_places` somebody saw that the slice holds `count` pixels and wrote it shorter. No gradient is
-# needed to see the mistake, but the right test is.
+# **A lost stride.** A slice that holds `count` pixels can be written in a shorter way than in `_places`, or so it
+# seems.
 #
 # **Predict.** For which strides does this go wrong? Does NumPy raise an error?
 
@@ -1101,11 +1058,11 @@ for stride in (1, 2):
     print(f"stride {stride}:", verdict(im2col_with(shorter, x, 3, stride), im2col(x, 3, stride, 0)))
 
 # %% [markdown]
-# With stride 1 all is well. With stride 2 the slice still has `count` pixels, the right number, so nothing complains;
-# they are the wrong pixels. (Only those of place (0, 0) are right.) A test with stride 1 alone would have passed it.
+# With stride 1 all is well. With stride 2 the slice still has the right number of pixels, so nothing complains, but
+# they are the wrong ones, except at place (0, 0). A test with stride 1 alone would have passed.
 #
-# **Swapped axes.** Here are two mistakes of another kind. One swaps $u$ and $v$ in the last `reshape`. The other
-# confuses rows and columns of $X$ altogether and multiplies by $X^T$.
+# **Swapped axes.** Two mistakes of another kind: one swaps $u$ and $v$ in the last `reshape`, the other confuses rows
+# and columns of $X$ and multiplies by $X^T$.
 #
 # **Predict.** Which of them does the smallest case of section 2 find?
 
@@ -1126,9 +1083,9 @@ for wrong in (swapped_places, transposed_columns):
 im2col(x, 2, 1, 0)[0].astype(int)
 
 # %% [markdown]
-# Neither! The result is square, so $V \times U$ is $U \times V$. And look at $X$: it is its own transpose. With as many
-# places as taps ($U = K$) the pixel $u + i$ does not change when $u$ and $i$ are swapped. The prettiest case to work
-# out on paper is blind to the very mistakes one makes. Now a case in which no two sizes are equal:
+# Neither! The result is square, so $V \times U$ is $U \times V$. And look at $X$: it is its own transpose, since
+# $u + i$ does not change when $u$ and $i$ are swapped, and there are as many places as taps. The case that is easiest
+# on paper does not see the mistakes that are easiest to make. Now a case in which no two sizes are equal:
 
 # %%
 x, w = rng.normal(size=(3, 5, 8, 10)), rng.normal(size=(4, 5, 2, 2))
@@ -1141,16 +1098,15 @@ except ValueError as error:
 print("swapped_places, swapped back:", verdict(swapped_places(x, w).swapaxes(2, 3), truth))
 
 # %% [markdown]
-# Both are found at once, by their shapes. The last line shows that swapping back does not mend it: `reshape` to
-# $(V, U)$ is not a transposition, it cuts the rows of places at the wrong lengths. **Test with sizes that are odd and
-# all different.** The checks of these lessons do.
+# Both are found at once, by their shapes. Swapping back does not help, as the last line shows: `reshape` to $(V, U)$ is
+# not a transposition, it cuts the rows of places at the wrong lengths. **Test with sizes that are all different.**
 
 # %% [markdown]
 # ## 7. Two more exercises
 #
-# **Exercise: turned.** In section 3 we noted that this field does not turn its kernels. What if it did? The line to
-# change is below: turn both edge kernels of section 1 by half a turn, `[..., ::-1, ::-1]`. *Before you run it*, write
-# down the factor by which both maps will be multiplied.
+# **Exercise: turned.** What if we did turn the kernels, as mathematicians do? The cell after the hints turns both edge
+# kernels of section 1 by half a turn, once you have changed its first line. *Before that*, write down the factor by
+# which it will multiply both maps.
 
 # %%
 # --- solution
@@ -1181,31 +1137,30 @@ check.turned(factor)
 # --- solution
 changed = edges[..., ::-1, ::-1]
 # --- yours
-# changed = edges  # change this line, then run it
+# changed = edges  # change this line: edges[..., ::-1, ::-1]
 # --- end
 responses_changed, _ = ops.conv2d(grey, changed)
 print(f"the maps were multiplied by {np.vdot(responses, responses_changed) / np.vdot(responses, responses):g}")
 
 # %% [markdown]
-# **In your own words.** A friend says: "im2col makes convolution fast because it needs fewer multiplications. And the
-# columns ought to be kept for the way back, since making them is expensive." Which half of each sentence is right?
-# Answer in three or four sentences before you look anything up.
+# **In your own words.** A friend says: "im2col makes convolution fast because it needs fewer multiplications. The way
+# back needs the columns, so they ought to be kept." Half of each sentence is right: which half? Answer in three or four
+# sentences.
 
 # %% [markdown] tags=["answer"]
 # *One answer.* im2col does make convolution fast, but the number of multiply-adds is exactly that of the seven loops,
 # $N F U V C K K$. What changes is how they are carried out: as one matrix product, a tuned routine that keeps the
-# arithmetic units busy and reuses each number it has fetched, instead of as single steps of an interpreter. Making the
-# columns is not free, it copies each pixel up to $K K$ times; but each number copied is then used $F$ times, so with
-# many filters the product outweighs the copy. Keeping the columns would take $K K$ times the memory of the input in
-# every layer, to save one copy: they are made again on the way back.
+# arithmetic units busy and reuses each number it has fetched, instead of as single steps of an interpreter. And the way
+# back does need the columns, but keeping them would take about $K K$ times the memory of the input in every layer, only
+# to save one copy, which is little work beside the product when there are many filters. They are made again.
 
 # %% [markdown]
 # ## Three sentences to remember
 #
 # 1. A convolution is $Y = W X$: a row of $W$ is a filter, a column of $X$ is the patch at one place, a row of $X$ is
 #    the image as one tap meets it.
-# 2. im2col saves no multiplication and costs $K K$ times the memory; it buys the fastest routine there is, and $K K$
-#    slices fill it, whatever the size of the image.
+# 2. im2col saves no multiplication and costs $K K$ times the memory, but it turns a convolution into the best tuned
+#    routine there is, and $K K$ copies of slices make it, whatever the size of the image.
 # 3. `reshape` is right where both sides have their axes in the same order, and only sizes that are all different show
 #    when they have not.
 #

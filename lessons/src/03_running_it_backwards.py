@@ -2,10 +2,10 @@
 # # 03 · Running it backwards
 # **Where do dW, dX and db come from, and how does a gradient check know?**
 #
-# Lesson 02 ended with a convolution as one matrix product, `Y = W @ X`. That is the way there. A net learns on the way
-# back: it asks of every single weight which way the loss would move if that weight moved. After this lesson you can
+# Lesson 02 ended with a convolution as one matrix product, `Y = W @ X`. That is the way forwards. A net learns on the
+# way back: it asks of every single weight which way the loss would move if that weight moved. After this lesson you can
 #
-# - measure a gradient with two forward passes, and say what the number means;
+# - measure a slope with two forward passes, and say what the number means;
 # - derive the backward pass of a matrix product and of a convolution, index by index, and write it in a few lines;
 # - build the judge: a gradient check, with a step you have chosen for a reason;
 # - look at a wrong gradient and say which line is wrong.
@@ -72,8 +72,8 @@ for value in line:
 made, _ = conv2d(photo, start, pad=1)
 draw.show(figures.nudge(photo[0, 0], wanted[0, 0], made[0, 0], (0, 1), line, losses, start[0, 0, 0, 1], loss(start),
                         slope), f"""A grey photograph of a harbour; the edges that are wanted; the map that nine random
-          weights make, a pale negative of the photograph; and the loss against one weight, a parabola. The weight stands at
-          {start[0, 0, 0, 1]:.2f}, where the dashed tangent has the slope {slope:.3f}: to the right it goes
+          weights make, a pale negative of the photograph; and the loss against one weight, a parabola. The weight
+          stands at {start[0, 0, 0, 1]:.2f}, where the dashed tangent has the slope {slope:.3f}: to the right it goes
           down.""")
 
 # %% [markdown]
@@ -102,9 +102,9 @@ parameters = sum(p.size for p in net.params.values())
 print(f"our small FCN-8s has {parameters:,} weights: as many forward passes for one step")
 
 # %% [markdown]
-# The *backward pass* gets the same numbers, all of them, for the price of about two forward passes. This lesson takes
-# it apart down to single products, builds it up again to a convolution, and keeps the nudging as its judge: slow,
-# blind, and hard to fool.
+# The *backward pass* gets all of these numbers for the price of about two forward passes. This lesson takes it apart
+# down to single products, builds it up again to a convolution, and keeps the nudging as its judge: slow, but hard to
+# fool.
 #
 # ## 2. One product, and the chain rule
 #
@@ -115,8 +115,8 @@ print(f"our small FCN-8s has {parameters:,} weights: as many forward passes for 
 #
 # $$dw = dy \cdot x \qquad\text{and in the same way}\qquad dx = dy \cdot w .$$
 #
-# That is the chain rule: slopes along a path multiply. And it is the pair of lines that everything below is made of.
-# Each factor's gradient is `dy` times **the other** factor.
+# That is the chain rule: slopes along a path multiply. Everything below is made of this pair of lines: each factor's
+# gradient is `dy` times **the other** factor.
 #
 # **Predict.** `w = 3`, `x = 2`, and the loss is `(y - 4)**2 / 2`, so `dy = y - 4`. On paper: what are `dw` and `dx`?
 
@@ -131,8 +131,8 @@ nudged_loss = ((w + 1e-6) * x - 4) ** 2 / 2
 assert abs((nudged_loss - (y - 4) ** 2 / 2) / 1e-6 - dw) < 1e-4  # the judge agrees
 
 # %% [markdown]
-# Look at what the backward line needed: `dy`, which comes from above, and `x` and `w`, which the forward pass had in
-# its hands. Whoever wants to go back must *remember* them.
+# The backward line needed `dy`, which comes from what follows, and `x` and `w`, which the forward pass had at hand. It
+# must *remember* them for the way back.
 #
 # ### A value used twice
 #
@@ -202,8 +202,8 @@ draw.show(figures.graph(values, gradients), f"""The same graph with a gradient u
 # | sum, `s = m + t` | `dm = ds` and `dt = ds`: copied to both |
 # | copy, one `m` used in two places | `dm` is the sum of what comes back from both |
 #
-# The last two are mirror images. Keep this sentence, it explains half of what follows: **what is added forwards is
-# copied backwards, and what is copied forwards is added backwards.** In code, gradients are therefore collected with
+# The last two are mirror images, and explain half of what follows: **what is added forwards is copied backwards, and
+# what is copied forwards is added backwards.** In code, gradients are therefore collected with
 # `+=`. A plain `=` would let the second branch erase what the first one brought.
 #
 # ## 3. A matrix product, number by number
@@ -317,15 +317,8 @@ assert sum(np.array_equal(candidate, dW) for candidate in candidates.values()) =
 # $$\frac{f(x+h) - f(x)}{h} = f' + \tfrac{h}{2} f'' + \dots \qquad\qquad
 # \frac{f(x+h) - f(x-h)}{2h} = f' + \tfrac{h^2}{6} f''' + \dots$$
 #
-# **Predict.** Make `h` ten times smaller. By what factor does each error shrink?
-
-# %%
-for h in (0.1, 0.01, 0.001):
-    one_sided = (np.exp(1 + h) - np.exp(1)) / h
-    two_sided = (np.exp(1 + h) - np.exp(1 - h)) / (2 * h)
-    print(f"h {h:<6} one-sided error {one_sided / np.e - 1:.2e}   two-sided {two_sided / np.e - 1:.2e}")
-
-# %% [markdown]
+# Make $h$ ten times smaller, and the first error shrinks ten times, the second a hundred times.
+#
 # ### How small a step?
 #
 # If smaller is better, why not $10^{-15}$? Because a computer keeps about 16 digits (float64) or 7 (float32). Each
@@ -335,14 +328,14 @@ for h in (0.1, 0.01, 0.001):
 #
 # $$\frac{\varepsilon\,|f|}{2h}\quad\text{(two-sided)}\qquad\qquad \frac{\varepsilon\,|f|}{h}\quad\text{(one-sided)}.$$
 #
-# (`x + h` is rounded too; that costs about as much again. An estimate may overlook it.) One error grows with `h`, the
-# other shrinks. For $f = e^x$, where $f = f' = f'''$, the relative error of the two-sided slope is about
+# (`x + h` is rounded too, which costs about as much again.) So Taylor's error grows with `h`, and that of rounding
+# shrinks. For $f = e^x$, where $f = f' = f'''$, the relative error of the two-sided slope is about
 #
 # $$\frac{h^2}{6} + \frac{\varepsilon}{2h},\qquad\text{least where}\quad \frac{h}{3} = \frac{\varepsilon}{2h^2},
 # \qquad\text{that is at}\quad h = \sqrt[3]{1.5\,\varepsilon}.$$
 #
-# For float64 ($\varepsilon = 2.2\cdot10^{-16}$) this is $7\cdot10^{-6}$. We take $10^{-5}$: another function has another
-# $f'''$, so only the power of ten matters.
+# For float64 ($\varepsilon = 2.2\cdot10^{-16}$) this is $7\cdot10^{-6}$. We take $10^{-5}$: another function has
+# another $f'''$, so only the power of ten matters.
 #
 # **Exercise 2.** In float32, $\varepsilon = 1.2\cdot10^{-7}$. Which step do you expect to be best? (Any number of the
 # right size will do.)
@@ -412,22 +405,22 @@ draw.show(figures.v_curve(steps, errors, predicted, best), f"""Three V-shaped cu
 
 # %% [markdown]
 # On the left is rounding: every curve falls as $1/h$. On the right is Taylor: the one-sided curve rises as $h$, the
-# two-sided ones as $h^2$, twice as steep. At the far left, float32 is flat: there `x + h` is rounded to `x` itself,
+# two-sided ones as $h^2$, twice as steep. At the far left float32 is flat: there `x + h` is rounded to `x` itself,
 # the slope is measured as 0, and the error is 100 %.
 #
-# From this figure the library took its three choices. Two-sided, for the deeper valley. Float64, for float32 is six
-# digits worse at its best, and at $h = 10^{-5}$ its slopes are off in the third digit. And a tolerance of $10^{-6}$: in
-# float64 at $h = 10^{-5}$ ten digits are good, so six can be asked for safely.
+# This is why the library works as it does. Two-sided, for the deeper valley. In float64, for float32 is six digits
+# worse at its best, and at $h = 10^{-5}$ its slopes are off in the third digit. With a tolerance of $10^{-6}$, for in
+# float64 at $h = 10^{-5}$ ten digits are good, and six can be asked for safely.
 #
 # ### No loss needed
 #
 # We want to check one layer, not a whole net; where does `dy` come from? If each output moves by a little
-# $\Delta y_i$, the loss moves by $\sum_i dy_i\,\Delta y_i$: that is what `dy` means. The function $\sum_i y_i\,dy_i$
+# $\Delta y_k$, the loss moves by $\sum_k dy_k\,\Delta y_k$: that is what `dy` means. The function $\sum_k y_k\,dy_k$
 # with `dy` held fixed moves by just as much. So it may stand in for any loss whose gradient at `y` is `dy`, and we
 # may choose `dy` as we like.
 #
-# **Exercise 3: the judge.** Write the heart of it: for element `i` of `x`, the two-sided slope of $\sum_i y_i\,dy_i$.
-# Change `x[i]`, call `f`, and put `x[i]` back.
+# **Exercise 3: the judge.** Write the heart of it. With `y = f(x)`, how fast does $\sum_k y_k\,dy_k$ grow with `x[i]`?
+# Nudge `x[i]` to both sides, call `f` each time, and put `x[i]` back.
 
 # %%
 def numeric_gradient(f, x, dy, h=1e-5):
@@ -443,7 +436,7 @@ def numeric_gradient(f, x, dy, h=1e-5):
         gradient[i] = np.sum((above - f(x)) * dy) / (2 * h)
         x[i] = centre
         # --- yours
-        # gradient = None  # yours, in place of this line: gradient[i] = ..., about six lines
+        # gradient = None  # yours instead: about six lines, with gradient[i] = ... among them
         # --- end
     return gradient
 
@@ -465,8 +458,8 @@ check.numeric_gradient(numeric_gradient)
 # `above = np.copy(f(x))`, and, after the other nudge, `gradient[i] = np.sum((above - f(x)) * dy) / (...)`
 # </details>
 #
-# A few lines that have never heard of a transpose, or of calculus. They know the forward pass and nothing else: that is
-# what makes them a judge. The library's are the same, and refuse float32. Ask them for the `dW` of section 3:
+# These few lines know nothing of transposes or of calculus, only the forward pass: that is what makes them a judge. The
+# library's are the same, and refuse float32. Ask them for the `dW` of section 3:
 
 # %%
 from minifcn.gradcheck import assert_gradient, numeric_gradient
@@ -625,8 +618,8 @@ draw.show(figures.stamps(x, w, dy, dx, dw), """Upper row: each of the four numbe
 # Seven indices, and still one product a term. Padding puts zeros around `x`. They are not part of `x`, so the gradient
 # of the rim is cut off. (The dilation D is 1 here, and left out.)
 #
-# **Predict.** Which shapes must `dx`, `dw` and `db` have? And how often do the inner lines run, compared with the one of
-# the forward pass?
+# **Predict.** Which shapes must `dx`, `dw` and `db` have? And how often do the inner lines run, compared with the one
+# of the forward pass?
 
 # %%
 def conv2d_backward_loops(dy, x, w, stride, pad):
@@ -691,8 +684,8 @@ draw.show(figures.copies(A, 4, 3), """Left, the matrix A of im2col, 16 rows and 
 # %% [markdown]
 # `cols = A @ x` is a matrix product, and its backward pass is in section 3: `dx = A.T @ dcols`. The transpose of
 # copying is adding. Nobody builds `A` (for one 128 x 160 image of 64 channels and a 3x3 kernel it would have
-# $1.5\cdot10^{13}$ cells). But we have `im2col` as a loop over the K x K taps of the kernel, one slice each. To transpose
-# that loop, swap the two sides of its line, and add:
+# $1.5\cdot10^{13}$ cells). But we have `im2col` as a loop over the K x K taps of the kernel, one slice each. To
+# transpose that loop, swap the two sides of its line, and add:
 #
 # ```python
 # cols[:, :, i, j] = xpad[:, :, rows, columns]      # im2col: read
@@ -713,8 +706,8 @@ assert np.array_equal(back.ravel(), A.T @ cols.ravel())
 
 # %% [markdown]
 # No: each pixel comes back as many times as it was copied, once at the corners, four times in the middle. `col2im` is
-# the *transpose* of `im2col`, not its inverse, and a gradient wants the transpose. (Where no matrix is written down, the
-# transpose is called the *adjoint*.)
+# the *transpose* of `im2col`, not its inverse, and a gradient wants the transpose. (Where no matrix is written down,
+# the transpose is called the *adjoint*.)
 #
 # With images, channels, stride and padding added, this is the library's function, to the letter. At the end the rim of
 # padding is cut off.
@@ -778,13 +771,6 @@ largest_count = 4
 # --- end
 check.most_patches(largest_count)
 
-# %%
-# --- solution
-show_counts(2)
-# --- yours
-# # when you have predicted: show_counts(2), and then 3
-# --- end
-
 # %% [markdown]
 # <details><summary>Hint 1: where to look</summary>
 #
@@ -798,10 +784,18 @@ show_counts(2)
 #
 # Rows and columns are covered independently: the most along one side, squared.
 # </details>
-#
-# At stride 2 neighbouring patches share one row or one column of pixels, so the counts are 1, 2 and 4, in a lattice. In
-# lesson 05 it comes back as a checkerboard. The last column shows 0: there are eight columns, but the last kernel ends
-# at the seventh. No patch sees those pixels, so they cannot move the loss: their gradient is 0.
+
+# %%
+# --- solution
+show_counts(2)
+# --- yours
+# # when you have predicted, run here: show_counts(2), then show_counts(3)
+# --- end
+
+# %% [markdown]
+# At stride 2 neighbouring patches share one row or one column of pixels, so the counts are 1, 2 and 4. (This lattice
+# comes back in lesson 05, as a checkerboard.) The last column shows 0: there are eight columns, but the last kernel
+# ends at the seventh. No patch sees those pixels, so they cannot move the loss: their gradient is 0.
 #
 # > **Why not simpler?** Why a loop over taps; could one not write `x[where] += cols` with one array of indices?
 # > NumPy reads, adds and writes back all at once: an index that occurs twice is added once.
@@ -855,16 +849,14 @@ assert np.isclose(there, here, rtol=1e-10)
 x, w, b = rng.normal(size=(2, 3, 5, 6)), rng.normal(size=(4, 3, 3, 3)), rng.normal(size=4)
 y, cache = conv2d(x, w, b, stride=2, pad=1)
 print("remembered:", [part.shape if isinstance(part, np.ndarray) else part for part in cache])
-layer = np.zeros((1, 64, 32, 40), np.float32)  # what conv3_2 of our nets gets for one photograph
-print(f"x {layer.nbytes / 1e6:.2f} MB, its columns {im2col(layer, 3, 1, 1).nbytes / 1e6:.2f} MB")
 
 # %% [markdown]
 # The cache is a plain tuple: `x`, `w`, whether there was a bias, stride, pad, dilation.
 #
 # ### Backward
-# **Exercise 6: two lines are missing.** This is the library's own function, without the two lines that matter. `rows` is
-# `dY`: for each image F rows of U·V numbers; `cols` is `X`. Mind two things: the batch is a leading axis of both, and
-# all images share one `w`. (`need_dx=False` spares the first layer a gradient that nobody wants: that of the
+# **Exercise 6: two lines are missing.** This is the library's own function, without the two lines that matter. `rows`
+# is `dY`: for each image F rows of U·V numbers; `cols` is `X`. Mind two things: the batch is a leading axis of both,
+# and all images share one `w`. (`need_dx=False` spares the first layer a gradient that nobody wants: that of the
 # photograph.)
 
 # %%
@@ -972,18 +964,17 @@ for name, wrong in wrong_db.items():
     print(f"{name:<23}", verdict(lambda b: conv2d(x, w, b, stride=2, pad=1)[0], b, dy, wrong, "b"))
 
 # %% [markdown]
-# All caught. The words say *that* it is wrong, and how often. *Where* it is wrong says why. The left panel is `dx` of the
-# first image as it should be. A to D are the four wrong ones, in another order, with a dot where a pixel is right.
+# All caught. The words say *that* it is wrong, and how often. *Where* it is wrong says why. The left panel is `dx` of
+# the first image as it should be. A to D are the four wrong ones, in another order, with a dot where a pixel is right.
 #
 # **Predict.** Which is which?
 
 # %%
 measured = numeric_gradient(lambda x: conv2d(x, w, b, stride=2, pad=1)[0], x, dy)
-order = ("rim cut at one end", "= for +=", "W for W.T", "branch counted twice")
-maps = {"as it should be": measured[0, 0], **{letter: wrong_dx[name][0, 0] for letter, name in zip("ABCD", order, strict=True)}}
-draw.show(figures.claims(maps), """The gradient dx, 7 x 9 numbers of both signs, and four wrong ones. A: the same
-          picture, one pixel lower and farther right. B: dots at every second pixel of every second row, 20 of 63, mark
-          the right ones. C: another picture altogether. D: the same picture, stronger.""")
+maps = {name: wrong[0, 0] for name, wrong in wrong_dx.items()}
+draw.show(figures.claims(measured[0, 0], maps), """The gradient dx, 7 x 9 numbers of both signs, and four wrong ones.
+          A: the same picture, one pixel lower and farther right. B: dots at every second pixel of every second row,
+          20 of 63, mark the right ones. C: another picture altogether. D: the same picture, stronger.""")
 
 # %% [markdown]
 # - **A** is the right picture at the wrong place, one pixel down and to the right: the **rim was cut at one end**. `X`
@@ -1008,8 +999,8 @@ right.astype(int)
 #
 # Look at `dx[1, 1]` in section 5 once more: a 2x2 window of `dy` times the filter, with the filter's numbers in reverse
 # order. Is that so everywhere? At stride 1 the definition says that place $u$ sees row $a$ of the image (row $a + P$ of
-# the padded one) under weight $i = a + P - u$; columns likewise, with $v$, $d$ and $j$. Collect what comes back to pixel
-# $(a, d)$:
+# the padded one) under weight $i = a + P - u$; columns likewise, with $v$, $d$ and $j$. Collect what comes back to
+# pixel $(a, d)$ from all places that see it:
 #
 # $$dx_{ncad} = \sum_f \sum_{u,v} w_{f,\,c,\,a+P-u,\,d+P-v}\; dy_{nfuv}.$$
 #
@@ -1104,15 +1095,9 @@ print(verdict(lambda x: relu(x)[0], x, dy, dy * (dy > 0), "x"))  # a gate on the
 # **Predict.** How many times the multiplications of a forward pass does a backward pass need?
 
 # %%
-def multiplications(a, b):
-    """Of the matrix product a @ b."""
-    return a.shape[0] * a.shape[1] * b.shape[1]
-
-
-W, X = np.empty((64, 64 * 9)), np.empty((64 * 9, 32 * 40))  # conv3_2 of our nets
-dY = np.empty((64, 32 * 40))
-forward = multiplications(W, X)
-backward = multiplications(dY, X.T) + multiplications(W.T, dY)
+F, CKK, UV = 64, 64 * 9, 32 * 40  # conv3_2 of our nets
+forward = F * CKK * UV  # W @ X: its two outer sides, times the side that is summed over
+backward = F * UV * CKK + CKK * F * UV  # dY @ X.T, and W.T @ dY
 assert backward == 2 * forward
 print(f"forward {forward:,}, backward {backward:,}")
 
@@ -1125,9 +1110,8 @@ print(f"forward {forward:,}, backward {backward:,}")
 # $\frac{1}{2}\,\mathrm{mean}\,(y - y_{\mathrm{wanted}})^2$; its slope along one `y` is the difference, divided by how
 # many there are.
 #
-# **Predict.** We measured one-sided, with $h = 0.001$, on a loss that is a parabola in each weight. In which decimal place
-# will the two differ? (Section 1's figure gives $f''$, roughly: 4.6 to the right of its lowest point the parabola has
-# risen by 0.36.)
+# **Predict.** We measured one-sided, with $h = 0.001$, on a loss that is a parabola in each weight. Will the nine
+# differences between the two be of one sign, or of both?
 
 # %%
 y, cache = conv2d(photo, start, pad=1)
@@ -1135,14 +1119,13 @@ dy = (y - wanted) / y.size
 _, dw, _ = conv2d_backward(dy, cache, need_dx=False)
 print("measured, ten forward passes:", dw_measured[0, 0].round(5), sep="\n")
 print("one backward pass:", dw[0, 0].round(5), sep="\n")
-assert np.allclose(dw, dw_measured, rtol=0, atol=1e-4)
+assert np.allclose(dw, dw_measured, rtol=0, atol=1e-4) and np.all(dw_measured > dw)
 assert_gradient(loss, start, 1.0, dw, "w")
 
 # %% [markdown]
-# In the fifth. A parabola rises by $\frac{1}{2} f'' d^2$ over a distance $d$, so $f'' \approx 0.034$, and the error is
-# Taylor's $\frac{h}{2} f'' \approx 2\cdot10^{-5}$. It is nearly the same in all nine places, for all nine weights see
-# nearly the same pixels. Two-sided differences have no such error on a parabola ($f''' = 0$): the judge of section 4
-# agrees.
+# Of one sign, and nearly equal: the difference is Taylor's $\frac{h}{2} f''$, and all nine weights see nearly the same
+# pixels. A parabola is curved upwards, so every measured slope is a little too high. Two-sided differences have no such
+# error on a parabola ($f''' = 0$): the judge of section 4 agrees.
 #
 # ## 13. Two more for you
 #
@@ -1219,7 +1202,8 @@ print(verdict(lambda x: contrast(x, s)[0], x, dy, dx, "x"))
 print(verdict(lambda s: contrast(x, s)[0], s, dy, ds, "s"))
 
 # %% [markdown]
-# The check has done its part: `ds` is right, `dx` wrong in every element. Now it is your turn. Here is the error of `dx`.
+# The check has done its part: `ds` is right, `dx` wrong in every element. Now it is your turn. Here is the error of
+# `dx`.
 
 # %%
 error = dx - numeric_gradient(lambda x: contrast(x, s)[0], x, dy)

@@ -9,15 +9,15 @@
 # %% [markdown]
 # # 04 · Pooling and what a pixel sees
 #
-# **What is lost at every halving?** Five times on its way down, a fully convolutional net keeps one number of every
-# four and drops the other three. Something must be lost, and something must be won, or nobody would do it.
+# **What is lost at every halving?** Five times, a fully convolutional net keeps one number of every four and drops the
+# other three. Something must be lost, and something must be won, or nobody would do it.
 #
-# When you are through you can
+# At the end you can
 #
-# - pool a map by hand, in loops and fast, and say how large the result is, for odd sizes too;
-# - send a gradient back through a maximum, and say what happens where two numbers tie and where windows overlap;
+# - pool a map by hand, in loops and by slices, and say how large the result is, for odd sizes too;
+# - send a gradient back through a maximum, also where two numbers tie and where windows overlap;
 # - say in bits what a pooled map no longer knows;
-# - compute how many pixels one cell of a net sees, and measure it with a backward pass.
+# - compute how many pixels one cell of a map sees, and measure it with a backward pass.
 #
 # About 40 minutes to read, 100 with the exercises. You need windows and taps (lesson 02, Convolution is a matrix
 # product) and the gradient check (lesson 03, Running it backwards).
@@ -42,12 +42,12 @@ rng = np.random.default_rng(4)
 # %% [markdown]
 # ## A mast vanishes
 #
-# Max pooling cuts a map into windows of 2 x 2 and keeps the largest number of each. Below it is done five times to
-# one scene, in two ways. In the upper row large means *bright*, in the lower row large means *dark* (the brightness
-# subtracted from 255).
+# Max pooling cuts a map into windows of 2 x 2 and keeps the largest number of each. Here it is done five times to one
+# scene, in two ways. In the upper row large means *bright*, in the lower row large means *dark* (255 minus the
+# brightness).
 #
-# **Predict.** The boat on the left carries a mast, six pixels wide and much darker than the sky. In which row is it
-# still there after three poolings?
+# **Predict.** The boat on the left has a mast, six pixels wide and much darker than the sky. In which row is it still
+# there after three poolings?
 
 # %%
 scene, _ = val[29]
@@ -61,13 +61,10 @@ draw.show(figures.halvings({"brightness": bright, "darkness": dark}),
           the mast stays and swells, until after five poolings it is a block as wide as its cell, 32 pixels.""")
 
 # %% [markdown]
-# A maximum answers one question: *is there something large in this window?* The mast is not large in brightness, so
-# after three poolings no trace of it is left. It is large in darkness, so it never goes away: *that* it is there
-# survives every pooling. *Where* it is does not: after five poolings the answer is "somewhere in these 32 pixels".
-#
-# In a net the numbers are not brightness but the answers of learned filters, one map for each filter. Keep this
-# picture in mind all the same: **what stays, where goes**. We now take the operation apart, and then measure the
-# loss.
+# A maximum answers one question: *is there something large in this window?* The mast is not large in brightness, and
+# after three poolings no trace of it is left. It is large in darkness, and *that* it is there survives every pooling.
+# *Where* it is does not: after five poolings the answer is "somewhere in these 32 pixels". In a net the numbers are
+# the answers of learned filters, not brightness, but it is the same there: **what stays, where goes**.
 
 # %% [markdown]
 # ## The smallest case by hand
@@ -97,29 +94,28 @@ draw.show(figures.smallest(x, y, winners),
           first row and 13, 15 in the second. The place within the window is not in y.""")
 
 # %% [markdown]
-# Look at the second figure alone. From `y` you know that there was a 12 in the first window. You do not know in which
-# of the four places it stood, nor what the other three numbers were. Hold that thought for the section on what is
-# lost.
+# Look at `y` alone. It says that there was a 12 in the first window. It does not say in which of the four places, nor
+# what the other three numbers were.
 
 # %% [markdown]
 # ## Max pooling
 #
 # ### Shapes
 #
-# Letters as always: a side of $H$ pixels, windows of side $K$, one every $S$ pixels (the stride), and $P$ pixels of
-# padding on either side. Window $u$ covers the pixels from $Su - P$ to $Su - P + K - 1$.
+# Letters as in lesson 02: a side of $H$ pixels, padded by $P$ at either end; $U$ windows of side $K$, one every $S$
+# pixels (the stride). Window $u$, counted from 0, covers the pixels from $Su - P$ to $Su - P + K - 1$.
 #
-# With a convolution every window must fit wholly, as lesson 02 found: $S(U-1) + K \le H + 2P$, so
+# In a convolution the last window must fit wholly: $S(U-1) + K \le H + 2P$, so
 #
 # $$U = \left\lfloor \frac{H + 2P - K}{S} \right\rfloor + 1.$$
 #
-# A maximum has a choice that a convolution has not. The largest of two numbers is as well defined as the largest of
-# four, so the last window may hang over the edge and look at what is there. Then we round up:
+# A maximum has a choice. The largest of two numbers is as well defined as the largest of four, so the last window may
+# hang over the edge and look at what is there. Then we round up:
 #
 # $$U = \left\lceil \frac{H + 2P - K}{S} \right\rceil + 1,$$
 #
-# with one exception: a last window that would *start* beyond image and left padding, $S(U-1) \ge H + P$, sees no
-# pixel at all and is dropped.
+# with one exception: where the last window would *start* beyond the image, $S(U-1) - P \ge H$, it sees no pixel at
+# all and is dropped.
 #
 # **Predict.** A side of 5 with $K = S = 2$: how many windows are there when we round down, and how many when we round
 # up? Which pixel does nobody look at?
@@ -141,22 +137,23 @@ def spans(size, k, stride, pad=0, ceil=True):
 assert (pool_size(5, 2, 2, ceil=False), pool_size(5, 2, 2, ceil=True)) == (2, 3)
 cases = [("K = 2, S = 2, rounded down: pixel 4 is in no window", 5, spans(5, 2, 2, ceil=False)),
          ("K = 2, S = 2, rounded up: the last window hangs over the edge", 5, spans(5, 2, 2)),
-         ("K = 3, S = 2, P = 1: windows overlap", 5, spans(5, 3, 2, pad=1)),
-         ("K = 2, S = 3, rounded up: window 1 would start at pixel 3, outside, and is dropped", 3, spans(3, 2, 3))]
+         ("K = 3, S = 2, P = 1: windows overlap and reach into the padding", 5, spans(5, 3, 2, pad=1)),
+         ("K = 2, S = 2, P = 1, rounded up: window 2 would start at pixel 3, outside, and is dropped", 3,
+          spans(3, 2, 2, pad=1))]
 draw.show(figures.rounding(cases),
           """Four strips of pixels with windows as brackets below. Five pixels, windows of two, rounded down: two
           windows, pixel 4 hatched because none sees it. Rounded up: a third window of which half hangs over the
-          edge. Windows of three every two pixels with padding one: three windows, pixels 1 and 3 each lie in two.
-          Three pixels, windows of two every three: one window only, pixel 2 is seen by none.""")
+          edge. Windows of three every two pixels with padding one: three windows, the first and the last reach over
+          the edge, pixels 1 and 3 each lie in two. Three pixels, windows of two, padding one: two windows see all
+          three pixels, the first with one half over the edge; a third would see none.""")
 
 # %% [markdown]
-# The last strip shows that a stride larger than the window skips pixels whichever way one rounds. With $K \ge S$, and
-# that is every net in this course, rounding up drops none.
+# **Why do our nets round up?** Because Caffe does, in which FCN was written. (PyTorch rounds down unless told
+# otherwise.) It has a merit one can see: rounded down, a pixel at the right or lower edge may have no influence on the
+# answer and get no gradient. Rounded up, with $K \ge S$, every pixel is in a window.
 #
-# **Why do the nets round up?** Because Caffe does, in which FCN was written, and for a reason one can see: rounded
-# down, a pixel at the right or lower edge has no say in the answer and gets no gradient. Let us test the formula
-# against the loops, and against a real net. An image of 500 pixels, padded by 100 as in the FCN papers, leaves VGG's
-# first convolution with 698 (a 3 x 3 window takes 2 of the 700). Then come five poolings.
+# Now a real net. In the FCN papers an image of 500 pixels is padded by 100, and VGG's first convolution leaves 698 of
+# the 700 (a 3 x 3 window takes 2). Then come five poolings.
 #
 # **Predict.** 698, 349, and then?
 
@@ -170,9 +167,9 @@ for _ in range(5):
 assert vgg == [698, 349, 175, 88, 44, 22]  # 349 is odd: rounded down it would have been 174
 
 # %% [markdown]
-# **Exercise 1 · A side of 127.** Five poolings with $K = S = 2$. How many cells are left when every one rounds up?
-# How many when every one rounds down? And in the second case, how many of the 127 pixels does no cell at the end see
-# (poolings alone, no convolutions between)? Write the three numbers.
+# **Exercise 1 · A side of 127.** Five poolings with $K = S = 2$, nothing between them. How many cells (places of the
+# last map) are left when every pooling rounds up? How many when every one rounds down? And in the second case, how
+# many of the 127 pixels does no cell see? Write the three numbers.
 
 # %%
 # --- solution
@@ -190,8 +187,8 @@ check.sides(sides)
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
-# For the last number: a cell after five poolings stands on 32 x 32 pixels. How many pixels do all cells together
-# stand on?
+# For the last number: along one axis, a cell after five poolings covers 32 pixels. How many do all cells together
+# cover?
 #
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
@@ -213,8 +210,7 @@ check.sides(sides)
 # %%
 def pool_loops(x, k, stride, pad=0, ceil=True):
     """x (N,C,H,W) -> y (N,C,U,V), window by window."""
-    u, v = (pool_size(size, k, stride, pad, ceil) for size in x.shape[2:])
-    y = np.empty((*x.shape[:2], u, v), x.dtype)
+    y = np.empty((*x.shape[:2], *(pool_size(size, k, stride, pad, ceil) for size in x.shape[2:])), x.dtype)
     for n, c, u, v in np.ndindex(y.shape):
         top, left = stride * u - pad, stride * v - pad
         seen = x[n, c, max(top, 0):top + k, max(left, 0):left + k]  # NumPy cuts what lies beyond the far edge
@@ -226,10 +222,9 @@ batch = -rng.permutation(2 * 3 * 7 * 10).reshape(2, 3, 7, 10).astype(float)  # o
 pool_loops(batch, 3, 2, pad=1).shape
 
 # %% [markdown]
-# **Fast, for any window.** Lesson 02 turned the loop inside out: instead of walking over windows, it walked over the
-# $K \cdot K$ taps, the places within a window. Tap $(i, j)$ of *all* windows at once is a slice of the map, every
-# $S$-th row from row $i$ and every $S$-th column from column $j$. A convolution multiplies each slice by a weight and
-# adds them up. Pooling takes the largest.
+# **Fast, for any window.** As in lesson 02, loop over the $K \cdot K$ taps, the places within a window, instead of
+# over the windows. Tap $(i, j)$ of *all* windows is one slice of the map: every $S$-th row from row $i$, every $S$-th
+# column from column $j$. A convolution adds up weighted slices; pooling takes their maximum.
 #
 # **Predict.** The 4 x 4 map gives four slices of 2 x 2. Which four numbers are in the slice of tap (1, 0)?
 
@@ -242,8 +237,8 @@ draw.show(figures.slices(x, slices, y),
           window; there is one for each window: 15, 9, 12 and 13.""")
 
 # %% [markdown]
-# Four maxima of whole maps, in place of one for each window. Padding, and windows that hang over the far edge, become
-# one thing: a frame of $-\infty$ round the map, so wide that every window fits.
+# Padding, and windows that hang over the far edge, become one thing: a frame of $-\infty$ round the map, so wide that
+# every window fits.
 
 # %%
 def framed(x, k, stride, pad, u, v):
@@ -269,11 +264,11 @@ for k, stride, pad, ceil in [(2, 2, 0, True), (2, 2, 0, False), (3, 2, 1, True),
     assert np.array_equal(pool_taps(batch, k, stride, pad, ceil), library)
 
 # %% [markdown]
-# Both are equal to the library, number for number. From here on the library's `max_pool2d` is used. It makes the same
-# $K \cdot K$ maxima without the frame, by cutting each slice to the part that lies in the image.
+# Both are equal to the library, number for number, and from here on the library's `max_pool2d` is used. It takes the
+# same $K \cdot K$ maxima, but cuts each slice to the part that lies in the image, and needs no frame.
 #
-# **Fast, where windows lie side by side.** If $K = S$ and nothing hangs over, no loop is needed: give each side two
-# axes, *which window* and *where in it*, and take the maximum over both "where in it" axes.
+# **Fast, where windows lie side by side.** If $K = S$ and nothing hangs over, no loop is needed: split each side into
+# two axes, *which window* and *where in it*, and take the maximum over both "where in it" axes.
 #
 # **Predict.** `x.reshape(n, c, h // k, k, w // k, k)` has six axes, counted from 0. Which two must go?
 
@@ -284,9 +279,8 @@ assert np.array_equal(by_reshape, max_pool2d(some, 2)[0])
 by_reshape.shape
 
 # %% [markdown]
-# > **Why not simpler: zeros?** `np.pad` pads with zeros unless told otherwise, and for a sum a zero changes nothing.
-# > For a maximum it does: among negative numbers zero wins. What changes no maximum is $-\infty$. Take a map that is
-# > $-7$ everywhere: the largest number of any window is $-7$.
+# > **Why not simpler: zeros?** `np.pad` pads with zeros unless told otherwise. A zero changes no sum, but among
+# > negative numbers it is the maximum. What changes no maximum is $-\infty$. Take a map that is $-7$ everywhere.
 
 # %%
 frozen = np.full((1, 1, 3, 4), -7.0)
@@ -296,35 +290,30 @@ assert np.count_nonzero(with_zeros == 0) == 10  # the border, 10 of 12 numbers: 
 with_zeros[0, 0]
 
 # %% [markdown]
-# In a net such a mistake can hide for a long time. After nearly every convolution stands a ReLU, $\max(x, 0)$, and
-# where nothing is negative, zeros do no harm. It is the first of three mistakes in this lesson that a careless test
-# does not see.
+# In a net such a mistake can hide for long: after a ReLU, $\max(x, 0)$, nothing is negative, and zeros do no harm.
 
 # %% [markdown]
 # ### What to remember
 #
-# The backward pass must know *where* each maximum was. One could write down an index for each window. There is no
-# need: the winner is the pixel that is equal to `y`. So `x` and `y` together hold the place, and both are kept by
-# somebody anyway: `x` came out of the layer before, and `y` goes into a convolution, whose `dw` needs it (lesson 03).
-# The cache holds references to them, not copies.
+# The backward pass must know *where* each maximum was. One could note an index for each window. There is no need: the
+# winner is the pixel that is equal to `y`. So `x` and `y` together tell the place. The cache holds references to
+# both, not copies, and `y` is kept anyway: it goes into a convolution, whose `dw` needs it (lesson 03).
 
 # %%
 y4, cache4 = max_pool2d(x[None, None].astype(float), 2)
 assert np.array_equal(cache4[0][0, 0], x) and cache4[1] is y4  # x, y, and the numbers k, stride, pad
-assert np.count_nonzero(winners) == y.size  # found again from x and y alone: one for each window
-np.argwhere(winners)
+np.argwhere(winners)  # found above from x and y alone
 
 # %% [markdown]
 # ### Backward
 #
-# Nudge one pixel by a very little. If it is the largest of its window, `y` moves by just as much, and the derivative
-# is one. If it is not, `y` does not move at all, and the derivative is zero. So **the gradient of a window goes to
-# its winner alone**:
+# Change one pixel by very little. If it is the largest of its window, `y` changes by as much: the derivative is 1. If
+# it is not, `y` stays: the derivative is 0. So **the gradient of a window goes to its winner alone**:
 #
 # $$\mathrm{dx}_p = \sum_{\text{windows } w \text{ won by } p} \mathrm{dy}_w .$$
 #
 # The sum is there because windows may overlap: a pixel that wins several windows collects from all of them, as in
-# `col2im` in lesson 02.
+# lesson 02's `col2im`.
 #
 # **Predict.** On our 4 x 4 map, `dy` is 1, 2, 3, 4. Once with windows of 2 x 2 side by side, once with windows of
 # 3 x 3 that move by one. Where do the four numbers go?
@@ -341,10 +330,10 @@ draw.show(figures.routes([("K = 2, S = 2", dy4[0, 0], dx_apart[0, 0]), ("K = 3, 
           windows of 3 x 3 the number 15 at row 2, column 2 wins all four: dx is 10 there and zero elsewhere.""")
 
 # %% [markdown]
-# Lesson 03 found every backward pass of a linear layer to be the forward matrix transposed. So it is here, with one
-# difference. Write pooling as a matrix $M$ with one row for each window and a single 1 in it, at the winner. Then
-# $y = Mx$ and $\mathrm{dx} = M^T \mathrm{dy}$. But another $x$ has other winners, so another $M$: pooling is linear
-# only as long as nobody overtakes.
+# In lesson 03 the backward pass of a linear layer was its matrix transposed. So it is here, with one difference. Write
+# pooling as a matrix $M$ with one row for each window and a single 1 in it, at the winner. Then $y = Mx$ and
+# $\mathrm{dx} = M^T \mathrm{dy}$. But another $x$ has other winners, and so another $M$: pooling is linear only as
+# long as the winners stay the same.
 
 # %%
 M = np.zeros((4, 16))
@@ -355,13 +344,13 @@ other = x.T  # the same numbers, other winners
 assert not np.array_equal(M @ other.ravel(), pool_by_hand(other, 2).ravel())
 
 # %% [markdown]
-# **Ties.** If two pixels share the largest value, which of them gets the gradient? One of them, not both: `y` is
-# *one* number, and a gradient handed out twice would be counted twice further down. The library, like Caffe, takes
-# the first in row order, which is also the one that `np.argmax` names.
+# **Ties.** If two pixels share the largest value, which of them gets the gradient? Not both in full: `y` is *one*
+# number, and its gradient would be counted twice in every layer below. The library, like Caffe, gives it to the first
+# in row order, the one that `np.argmax` names.
 #
-# **Exercise 2 · Half of pooling is missing.** The forward is given, the backward is yours: any window, any stride,
-# any padding. Loops as in `pool_loops` will do; taps are faster and harder. Mind ties and overlaps, and mind the
-# padding: window $u$ starts at row $Su - P$, which may be negative.
+# **Exercise 2 · Half of pooling is missing.** The forward pass is given, the backward pass is yours: any window, any
+# stride, any padding. Loops as in `pool_loops` will do; taps are faster and harder. Think of ties, of overlaps, and
+# of the padding: window $u$ starts at row $Su - P$, which may be negative.
 
 # %%
 def pool_backward(dy, cache):
@@ -388,8 +377,7 @@ check.pool_backward(pool_backward)
 # %% [markdown]
 # <details><summary>Hint 1: where to look</summary>
 #
-# `pool_loops` visits every window. You need the same loop and the same slice, and in it not the largest value but its
-# place.
+# `pool_loops` visits every window. You need the same loop and the same slice, but the place of the largest value.
 #
 # </details>
 # <details><summary>Hint 2: the idea</summary>
@@ -432,10 +420,10 @@ assert np.array_equal(pool_backward_taps(dy, cache), max_pool2d_backward(dy, cac
 # %% [markdown]
 # ### Check
 #
-# The gradient check of lesson 03 nudges every number by $h = 10^{-5}$ up and down. For a maximum the numbers must lie
-# further apart than that: where a nudge makes another pixel the winner, the difference runs round a corner, and there
-# is no one slope to be found. So the data are a **shuffled `arange`**: all distinct, 1 apart, in random order, and
-# here all negative so that padding with zeros would show.
+# The gradient check of lesson 03 moves every number by $h = 10^{-5}$ up and down. For a maximum the numbers must lie
+# further apart than that: if the move makes another pixel the winner, the difference spans a kink, and there is no
+# one slope to find. So the data are a **shuffled `arange`**: all distinct, 1 apart, in random order, and here all
+# negative.
 
 # %%
 def check_gradient(backward, x, k, **options):
@@ -465,13 +453,12 @@ except AssertionError as error:
     print(error)
 
 # %% [markdown]
-# It fails, and nobody has made a mistake. Push one of the equal pixels up and `y` follows; pull it down and another
-# takes over, `y` stays. The slope is 1 on the right and 0 on the left, and the central difference is their mean, 1/2,
-# at all four pixels. There is no derivative at a tie; there are choices, and ours is the first in row order. The
-# check can judge slopes, not choices. So ties need a test of their own: every `dy` is handed to exactly one pixel,
-# hence **the sum of `dx` equals the sum of `dy`**.
+# It fails, and nobody has made a mistake. Move one of the equal pixels up, and `y` follows; move it down, and `y`
+# stays, since another is as large. The slope is 1 on one side and 0 on the other, and the central difference is their
+# mean, 1/2. At a tie there is no derivative but a choice, which the check cannot judge. So ties need a test of their
+# own: every `dy` goes to exactly one pixel, hence **the sum of `dx` equals the sum of `dy`**.
 #
-# Are ties rare? After a ReLU all negative numbers are 0, so whole windows are. Let us count in the shipped net.
+# Are ties rare? After a ReLU whole windows are 0. Count them in the shipped net.
 
 # %%
 net = minifcn.load("harbour-fcn8s").net
@@ -484,14 +471,14 @@ tied = (seen == top).sum(axis=(3, 5), keepdims=True) > 1
 print(f"pool1: {tied.mean():.0%} of the windows have a tie, {(tied & (top > 0)).mean():.1%} one that is not 0")
 
 # %% [markdown]
-# Half of all windows tie, nearly always at 0. There the choice does no harm: where the output of the ReLU before is
-# 0, its own slope is 0 as well, so that gradient ends one step later, whoever received it.
+# Half of all windows tie, nearly always at 0. There the choice does no harm: where a ReLU gives 0, its slope is 0 as
+# well, so that gradient ends one layer below, whoever received it.
 
 # %% [markdown]
 # ## Break it
 #
-# Below is a fast backward pass by taps, six lines long, with one thing forgotten: nothing keeps a second pixel equal
-# to `y` from being paid as well.
+# Below is a fast backward pass by taps, with one thing forgotten: if two pixels of a window are equal to `y`, both are
+# paid.
 #
 # **Predict.** What does the gradient check say on distinct numbers? And what is the sum of `dx` where every window
 # holds its largest number twice?
@@ -506,19 +493,19 @@ def pays_all_ties(dy, cache):
     return dx
 
 
-check_gradient(pays_all_ties, distinct, 2)  # not a word
+check_gradient(pays_all_ties, distinct, 2)  # passes
 
-pairs = distinct[:, :, :, :3].repeat(2, axis=3)  # every number stands beside its twin
+pairs = distinct[:, :, :, :3].repeat(2, axis=3)  # every number twice, side by side
 y, cache = max_pool2d(pairs, 2)
 dy = rng.normal(size=y.shape)
 for backward in (max_pool2d_backward, pays_all_ties):
     print(f"{backward.__name__}: the sum of dx is {backward(dy, cache).sum() / dy.sum():.9g} times the sum of dy")
 
 # %% [markdown]
-# Exactly twice, and the gradient check saw nothing: among distinct numbers there are no ties. Now the mirror image, a
-# mistake the check does find, but only on the right data: `=` where `+=` belongs.
+# Exactly twice, and the gradient check saw nothing: among distinct numbers there are no ties. The next mistake it does
+# find, but only on the right data: `=` where `+=` belongs.
 #
-# **Predict.** On which of the two settings, windows side by side or overlapping, does the check speak?
+# **Predict.** For which windows does the check complain, those side by side or those that overlap?
 
 # %%
 def overwrites(dy, cache):
@@ -539,8 +526,8 @@ for k, stride in [(2, 2), (3, 1)]:
         print(f"K = {k}, S = {stride}: {error}")
 
 # %% [markdown]
-# And padding with zeros? There the check will *never* speak. It asks whether `dx` is the gradient of the function it
-# is given, and of the wrong function it is. Only a comparison with the definition shows that the function is wrong.
+# And padding with zeros? There the check will *never* complain. It asks whether `dx` is the gradient of the function
+# it is given, and of the wrong function it is. Only a comparison with the definition shows the mistake.
 
 # %%
 def pads_with_zeros(x):
@@ -550,7 +537,7 @@ def pads_with_zeros(x):
 y, cache = pads_with_zeros(distinct)
 dy = rng.normal(size=y.shape)
 dx = max_pool2d_backward(dy, cache)[:, :, 1:-1, 1:-1]  # what went to the padding is cut away
-assert_gradient(lambda x: pads_with_zeros(x)[0], distinct, dy, dx)  # not a word
+assert_gradient(lambda x: pads_with_zeros(x)[0], distinct, dy, dx)  # passes
 wrong = y != max_pool2d(distinct, 3, stride=2, pad=1)[0]
 print(f"{wrong.sum()} of {wrong.size} numbers are wrong, and the gradient check passes")
 
@@ -561,7 +548,7 @@ print(f"{wrong.sum()} of {wrong.size} numbers are wrong, and the gradient check 
 # | `=` for `+=` | windows lie side by side | overlapping windows, gradient check |
 # | every tie is paid | numbers are distinct | ties, sum of `dx` against sum of `dy` |
 #
-# Three mistakes, and for each there is data on which all is well. Test where the mistake would show.
+# Test where the mistake would show.
 
 # %% [markdown]
 # ## What is lost
@@ -571,10 +558,8 @@ print(f"{wrong.sum()} of {wrong.size} numbers are wrong, and the gradient check 
 # 1. the scene;
 # 2. the scene with the 64 pixels of every 8 x 8 cell shuffled;
 # 3. every maximum repeated over its cell;
-# 4. every maximum at the place where it was won, all else 0.
-#
-# The fourth is an *unpooling*, and needs no new code: the backward pass puts numbers where the winners were, so give
-# it `y` in place of `dy`.
+# 4. every maximum at its winner's place, all else 0. (This is called *unpooling*, and needs no new code: the backward
+#    pass puts numbers where the winners were, so give it `y` in place of `dy`.)
 #
 # **Predict.** Pool all four. How do the results differ?
 
@@ -595,21 +580,22 @@ for twin in (shuffled, repeated, placed):
 shown = {name: a[0].transpose(1, 2, 0).astype(np.uint8) for name, a in
          {"scene": image, "shuffled": shuffled, "repeated": repeated, "placed": placed}.items()}
 draw.show(figures.twins(shown, pooled[0].transpose(1, 2, 0).astype(np.uint8)),
-          """Five panels. The scene; the scene with the pixels of each 8 x 8 cell shuffled, edges torn to noise;
-          blocks of 8 x 8 in one colour; a black picture with a few bright dots, the winners; and the one map of 16
-          x 20 cells that pooling makes of all four.""")
+          """Six panels. The scene; the scene with the pixels of each 8 x 8 cell shuffled, edges torn to noise; blocks
+          of 8 x 8 in one colour; a black picture with a few bright dots, the winners, and a piece of it enlarged: in
+          each cell the red, the green and the blue winner at places of their own; and the one map of 16 x 20 cells
+          that pooling makes of all four.""")
 
 # %% [markdown]
-# They do not differ at all. A pooling by 8 cannot tell these pictures apart, nor countless others. What went is
+# They do not differ at all. A pooling by 8 cannot tell these pictures apart, nor countless others. What is gone is
 #
 # - the losers: 63 numbers of 64, which may be anything below the winner;
 # - the winner's place. Only the fourth picture still has it, because the backward pass looked it up in `x`.
 #
-# The place can be counted. In a window of 2 x 2 the winner has four places, and to name one of four takes
-# $\log_2 4 = 2$ bits. In an 8 x 8 cell it takes $\log_2 64 = 6$: two for each of the three halvings.
+# The place can be measured: in a window of 2 x 2, to name one of four takes $\log_2 4 = 2$ bits, and in an 8 x 8 cell
+# $\log_2 64 = 6$.
 #
 # **Exercise 3 · Bits.** How many bits would each number after *five* poolings need beside it to say where in its cell
-# it comes from?
+# it comes from? Is that more or less than the number itself takes, one of 256 grey levels?
 
 # %%
 # --- solution
@@ -622,7 +608,7 @@ check.bits(bits)
 # %% [markdown]
 # <details><summary>Hint 1: where to look</summary>
 #
-# How many pixels does one cell stand on after five halvings?
+# How many pixels does one cell cover after five halvings?
 #
 # </details>
 # <details><summary>Hint 2: the idea</summary>
@@ -636,16 +622,15 @@ check.bits(bits)
 #
 # </details>
 #
-# A fair word for the nets: between two poolings lie convolutions with many channels, and "a bar at the left of the
-# cell" and "a bar at the right" may be two channels. Training can save some of the place that way. But the room is
-# limited. In our small body a cell of pool3 has 64 numbers for 8 x 8 pixels in three colours, 192 numbers, and a cell
-# of pool5 has 128 for 3072.
+# To be fair: in a net "a bar at the left of the cell" and "a bar at the right" may be two channels, and so training can
+# save some of the place. But the room is limited. In our small net a cell of pool3 has 64 numbers for the 192 of its
+# 8 x 8 pixels in three colours, and a cell of pool5 has 128 for 3072.
 
 # %% [markdown]
 # ### Move the image by one pixel
 #
-# One often reads that pooling makes a net indifferent to where things are. Look closer, in one dimension: two bright
-# pixels in a row of eight, windows of 2.
+# One often reads that pooling makes a net invariant to small moves. Look closer, in one dimension: two bright pixels
+# in a row of eight, windows of 2.
 #
 # **Predict** the three pooled rows.
 
@@ -656,9 +641,9 @@ for shift in (0, 1, 2):
     print(f"moved by {shift}:", moved, "->", moved.reshape(4, 2).max(axis=1))
 
 # %% [markdown]
-# Moved by 2, the whole step, the pooled row moves by one cell and is otherwise the same. Moved by 1 it is neither the
-# same nor moved: it has become wider, because the pair now straddles two windows. So pooling is **not** invariant.
-# What is true is weaker: *the more poolings, the less a small move changes.* Ten scenes, moved by one pixel:
+# Moved by 2, the stride, the pooled row moves by one cell and is otherwise the same. Moved by 1 it is neither the same
+# nor moved but wider, because the pair now lies in two windows. So pooling is **not** invariant. What is true is
+# weaker: *the more poolings, the less a small move changes.* Ten scenes, moved by one pixel:
 #
 # **Predict.** Unpooled, about 86 of 100 pixels change. How many of 100 cells change after five poolings?
 
@@ -672,14 +657,14 @@ for n in range(6):
     print(f"{n:8d}  {(a != b).mean():13.0%}  {np.abs(a - b).mean():11.1f}")
 
 # %% [markdown]
-# The last column, read one way, is what pooling wins: an answer that hardly minds where exactly a thing stands, so
-# that "boat" need not be learned anew for every pixel. Read the other way, it is what pooling loses: a map that does
-# not notice a move by one pixel cannot know a border to one pixel. It is one and the same property.
+# Read one way, the last column is what pooling wins: an answer that hardly depends on where exactly a thing stands.
+# Read the other way, it is what pooling loses: a map that does not notice a move by one pixel cannot know a border to
+# one pixel. It is one and the same property.
 
 # %% [markdown]
 # ## Average pooling, for contrast
 #
-# Why the largest, and not the mean? The same taps, added up instead of compared.
+# Why the largest, and not the mean? Use the same taps, but add instead of comparing.
 #
 # **Predict.** The mast is 112 grey levels darker than the sky, and 6 pixels wide. After five poolings a cell is 32
 # pixels wide. By how much is the mast's cell darker than its neighbour, if each cell is a mean?
@@ -706,10 +691,10 @@ draw.show(figures.halvings({"largest": dark[3:], "mean": fading[3:]}, first=3),
           shade of it is left.""")
 
 # %% [markdown]
-# Some 14 grey levels are left; $112 \cdot 6/32 = 21$ was a good guess (the sky varies, too). A mean tells how much of
-# the window is dark; a thin mast is a small part of a large window, and fades. A maximum tells whether *anything* in
-# the window is. For "is there a mast?", the maximum is the better witness. The price is that it says nothing of how
-# much, and that a single outlier wins.
+# 14 grey levels are left; $112 \cdot 6/32 = 21$ was a good guess (the sky is not even). A mean tells how much of the
+# window is dark, and a thin mast is a small part of a large window. A maximum tells whether *anything* in it is dark.
+# For "is there a mast?" the maximum is the better answer. Its price: it does not say how much, and a single outlier
+# wins.
 #
 # Average pooling is linear, with the same matrix for every $x$. So there are no winners to remember, only the shape
 # of `x`, and the backward pass is that matrix transposed.
@@ -754,25 +739,26 @@ check.average_pool_backward(average_pool_backward)
 # %% [markdown]
 # ## What a pixel sees
 #
-# So a halving loses the place. What does it win? Ask of one cell, deep in the net: *which pixels of the image can
-# change its number at all?* They are its **receptive field**.
+# So a halving loses the place. What does it win? Take one cell, deep in the net: *which pixels of the image can change
+# its number at all?* They are its **receptive field**.
 #
-# Two numbers describe the layer $l$ along one axis: $r_l$, how many pixels one of its cells sees, and $j_l$, how many
-# pixels apart neighbouring cells lie (the step). The image is layer 0 and a pixel sees itself: $r_0 = j_0 = 1$.
+# Two numbers describe layer $l$ along one axis: $r_l$, how many pixels one of its cells sees, and the step $j_l$, how
+# many pixels apart neighbouring cells lie (a new letter $j$, not that of a tap). The image is layer 0, and a pixel
+# sees itself: $r_0 = j_0 = 1$.
 #
-# A cell of layer $l$ looks at a window of $K$ cells of layer $l-1$, $D$ cells apart ($D$ is the dilation, mostly 1).
-# From the first to the last of them it is $D(K-1)$ cells, and that is $D(K-1)\,j_{l-1}$ pixels. Each of them sees
-# $r_{l-1}$ pixels. From the first pixel that the first sees to the last pixel that the last sees:
+# A cell of layer $l$ looks at $K$ cells of layer $l-1$ that lie $D$ cells apart ($D$ is the dilation, mostly 1). From
+# the first of them to the last it is $D(K-1)$ cells, which are $D(K-1)\,j_{l-1}$ pixels. And each of them sees
+# $r_{l-1}$ pixels:
 #
 # $$r_l = r_{l-1} + D(K-1)\, j_{l-1}, \qquad j_l = S\, j_{l-1}.$$
 #
 # Padding moves windows but makes them no wider: it is not in the formula.
 #
-# **Predict.** Layers: a 3 x 3 convolution, a pooling by 2, the same again. Write down $r$ after each of the four.
-# Which of them adds most?
+# **Predict.** Layers: a 3 x 3 convolution, a pooling by 2, and the same again. What is $r$ after each of the four?
+# Which adds most?
 
 # %%
-layers = [("conv 3", 3, 1, 1), ("pool 2", 2, 2, 0), ("conv 3", 3, 1, 1), ("pool 2", 2, 2, 0)]  # K, S, P
+layers = [("conv 3x3", 3, 1, 1), ("pool 2x2", 2, 2, 0), ("conv 3x3", 3, 1, 1), ("pool 2x2", 2, 2, 0)]  # K, S, P
 draw.show(figures.growing(layers),
           """Four drawings of one axis, the image of 16 pixels at the bottom and one to four layers above, lines
           from one cell at the top down to every pixel it sees. After conv: 3 pixels. After pool: 4. After the
@@ -780,9 +766,9 @@ draw.show(figures.growing(layers),
           cell, in the last drawing 1, 2, 4, 5, 6, 6, 5, 4, 2, 1.""")
 
 # %% [markdown]
-# 3, 4, 8, 10. The first convolution adds 2 pixels; the second, with the very same kernel, adds 4, because the pooling
+# 3, 4, 8, 10. The first convolution adds 2 pixels; the second, with the same kernel, adds 4, because the pooling
 # between them has set the cells 2 pixels apart. **That is what a halving wins: from here on every layer reaches twice
-# as far.** (The rows of numbers below the pixels matter in a moment.)
+# as far.** (The rows called "ways" are for later.)
 #
 # **Exercise 5 · The formula in code.** Two lines are missing.
 
@@ -821,16 +807,16 @@ check.field_and_step(field_and_step)
 
 # %% [markdown]
 # Now a whole net, with the library's `receptive_field` and `Grid`. The *body* of the shipped net is all that comes
-# before classes are scored: eight convolutions with five poolings between them, then fc6 and fc7, once fully
-# connected layers and now convolutions (lesson 01). Three of its maps are used further on: pool3, pool4, and the
-# last, called drop7.
+# before the classes are scored: eight convolutions and five poolings, then fc6 and fc7, once fully connected and now
+# convolutions (lesson 01). Its last map is called drop7.
 #
-# `Grid` keeps two numbers: the step $j$, and the `origin`, the pixel on which cell 0 is centred. A layer's first
-# window starts $P$ cells before cell 0 and its middle is $D(K-1)/2$ cells further on, so the origin moves by
-# $\left(D(K-1)/2 - P\right) j_{l-1}$ pixels. Cell $i$ is centred on origin $+\,j\,i$.
+# How many pixels a cell sees is one question; *which*, another. For that `Grid` keeps the step $j$ and the `origin`,
+# the pixel on which cell 0 is centred. (Cell $i$ is centred on origin $+\,j\,i$.) A layer's first window starts $P$
+# cells before cell 0, and its middle is $D(K-1)/2$ cells further on: the origin moves by
+# $\left(D(K-1)/2 - P\right) j_{l-1}$ pixels.
 #
-# **Predict.** In the small body every 3 x 3 convolution pads by 1. Do convolutions move the origin? Do poolings? (A
-# half is a fair answer: the middle of two pixels lies between them.)
+# **Predict.** In this body every 3 x 3 convolution pads by 1. Do convolutions move the origin? Do poolings? (The
+# middle of two pixels lies between them: expect halves.)
 
 # %%
 from minifcn.nets.geometry import Grid, receptive_field
@@ -843,11 +829,10 @@ for name, layer in net.body.layers.items():
         print(f"{name:8} {layer.kernel}  {layer.stride}  {receptive_field(above):3}  {grid.step:2}  {grid.origin:6}")
 
 # %% [markdown]
-# Read the column $r$ downwards. conv1_1 adds 2 pixels. fc6, a 3 x 3 convolution too, adds 64. Without any pooling,
-# $r = 1 + 2n$ after $n$ convolutions of 3 x 3, and to see 214 pixels would take 107 layers; the body has nine, and
-# five poolings.
+# conv1_1 adds 2 pixels to $r$; fc6, a 3 x 3 convolution too, adds 64. Without pooling, $n$ such convolutions see
+# $1 + 2n$ pixels: 214 would take 107 of them. The body has nine, and five poolings.
 #
-# VGG16, the body of the papers, with its fc6 of 7 x 7: they give 404 pixels.
+# For VGG16, the body of the papers, with an fc6 of 7 x 7, the papers give 404 pixels.
 #
 # **Predict.** pool5 of VGG16 sees 212. What does fc6 add, and what does fc7 (1 x 1)?
 
@@ -863,17 +848,16 @@ assert receptive_field([*pool5, fc6]) == receptive_field([*pool5, fc6, fc7]) == 
 # %% [markdown]
 # ## Measured
 #
-# A formula about a net should be tried on the net. "Which pixels can change this cell?" is a question for the
-# backward pass: set `dy` to 1 at one cell of a map and to 0 elsewhere, go back to the image, and see which pixels
-# have a gradient.
+# Which pixels can change a cell is a question for the backward pass: set `dy` to 1 at one cell of a map and to 0
+# elsewhere, go back to the image, and see which pixels have a gradient.
 
 # %%
-net.body.layers["conv1_1"].need_dx = True  # as a rule nobody asks for the gradient of the image
+net.body.layers["conv1_1"].need_dx = True  # training needs no gradient of the image, so it is off by default
 
 
 def sensitivity(net, name, image, row, column):
     """How strongly every pixel moves one cell of a map, all its channels added up: (H,W)."""
-    maps = net.body.forward(net.preprocess(image[None]), train=True)
+    maps = net.body.forward(net.preprocess(image[None]), train=True)  # train: keep the caches for backward
     dy = np.zeros_like(maps[name])
     dy[:, :, row, column] = 1
     return np.abs(net.body.backward({name: dy})[0]).sum(axis=0)
@@ -885,12 +869,13 @@ def bounds(heat):
     return tuple(int(i) for i in (rows[0], rows[-1], columns[0], columns[-1]))
 
 
-bounds(sensitivity(net, "pool3", scene, 8, 6))
+top, bottom, left, right = bounds(sensitivity(net, "pool3", scene, 8, 6))
+bottom - top + 1, right - left + 1
 
 # %% [markdown]
-# 30 rows and 30 columns. Now the same by computation: a field of $r$ pixels round the pixel on which the cell is
-# centred. The coarsest map, drop7, sees 214 pixels, more than a scene has, so nine scenes are laid out as one large
-# picture: a convolutional net does not mind.
+# 30 rows and 30 columns. Now the place too: a field of $r$ pixels round the pixel on which the cell is centred. A cell
+# of drop7 sees more than a scene has, 214 pixels, so nine scenes are laid out as one picture; a fully convolutional
+# net takes any size.
 #
 # **Predict.** Will every pixel of the computed square have a gradient? Will all have the same?
 
@@ -924,26 +909,25 @@ draw.show(figures.seen(cases),
           reaches the frame on every side and never leaves it; its middle is bright, its border barely lit.""")
 
 # %% [markdown]
-# Not a pixel outside the frame, and the frame is filled: the bounding box of the gradient is the computed field, to
-# the pixel. (A ReLU that outputs 0 blocks its ways, and each pooling lets one pixel of four through. With 64 channels
-# and more there is always another way. In a narrow net the measured box can be smaller than the computed one, never
-# larger.)
+# No pixel outside the frame is lit, and the lit patch reaches the frame on all sides: the formula is right, to the
+# pixel. (A ReLU that gives 0 blocks the gradient, and a pooling lets it through to one pixel of four, but among 64
+# channels there is always another way. In a narrow net the measured field can be smaller, never larger.)
 #
-# But look how unevenly it is lit. The field is what a cell *can* see. What it mostly does see is less.
+# But look how unevenly it is lit.
 
 # %% [markdown]
 # ### A bell
 #
-# The figure of the growing field had numbers below the pixels: in how many ways each leads up to the cell. There is
-# one way from the outermost pixel and there are many from the middle. The ways are counted by running `col2im` along
-# one axis, from the cell down: every window hands its count to all its $K$ places.
+# Go back to the figure of the growing field, to the rows called "ways": along how many ways each pixel is connected to
+# the cell. For the outermost pixel it is one, for the middle ones many. To count them, go down from the cell: every
+# window hands its count to all its $K$ places, and counts that meet are added (`col2im` along one axis).
 #
-# **Predict.** Three convolutions of 3, one after the other: seven pixels. In how many ways does each lead to the
-# cell? (27 in all.)
+# **Predict.** Three convolutions with $K = 3$, one after the other, see seven pixels. How many ways has each? (27 in
+# all.)
 
 # %%
 def ways(layers):
-    """In how many ways each pixel of the field leads to the cell, along one axis."""
+    """How many ways lead from each pixel of the field to the cell, along one axis."""
     count = np.ones(1)
     for layer in reversed(list(layers)):
         below = np.zeros(layer.stride * (len(count) - 1) + layer.kernel)
@@ -959,11 +943,12 @@ assert all(len(ways(above[:n])) == receptive_field(above[:n]) for n in range(len
 ways(above[:5])  # up to conv2_1 and its ReLU
 
 # %% [markdown]
-# Each layer spreads the counts by a little box, and many boxes on top of one another make a bell; it is the central
-# limit theorem at work. Can the counts foretell the measured gradient? Each way contributes a product of weights. In
-# a *fresh* net these have random signs, and $n$ random numbers of either sign add up to about $\sqrt n$ times one of
-# them, not $n$ times. So we expect the root of the counts. Measured: for four fresh nets and for the trained one, the
-# mean over 24 scenes, summed over columns.
+# Each layer smooths the counts with a small box, and many boxes one after the other make a bell (the central limit
+# theorem). Can the counts predict the gradient? Each way contributes a product of weights. In a *fresh*, untrained net
+# these have random signs, and $n$ numbers of random sign add up to about $\sqrt n$ times one of them, not $n$ times.
+# So we expect the square root of the counts. Measured: four fresh nets and the trained one, the mean over 24 scenes.
+#
+# **Predict.** Training lets a net use what helps. Will the trained net's bell be wider or narrower than the fresh one?
 
 # %%
 fresh = [minifcn.nets.build("fcn8s", classes=7, seed=seed) for seed in range(4)]
@@ -1000,35 +985,36 @@ draw.show(figures.bell(cases),
           trained net, which is narrower. At the edge of the field little is left, a seventh of the middle or less.""")
 
 # %% [markdown]
-# The fresh nets follow the counting closely: the bell is in the architecture, before anything is learned. About a
-# quarter of the area has more than half of the gradient. Luo, Li, Urtasun and Zemel (2016) called this the
-# **effective receptive field**: bell-like, and a fraction of the computed one. In the nets they trained it widened;
-# in this small one, on these scenes, training has narrowed it. So: a computed field tells what a cell cannot see. It
-# does not promise that the rest is used.
+# The fresh nets follow the count closely: the bell is in the architecture, before anything is learned. About a quarter
+# of the area has more than half of the gradient. Luo, Li, Urtasun and Zemel (2016) called this the **effective
+# receptive field**: bell-shaped, and a fraction of the computed one. In the nets they trained it widened; in this
+# small one it has narrowed. So the computed field tells what a cell cannot see, but not how much it uses of the rest.
 
 # %% [markdown]
 # ## What and where
 #
-# Two things stand in the middle of the patches below, one in row A, one in row B, at 10, 30 and 70 pixels: the fields
-# of pool2, pool3 and pool4. The classes are boat, hut, person, sheep, lighthouse and buoy.
+# Two things, A and B, seen through 10 pixels and through 30: the fields of pool2 and pool3. The classes are boat, hut,
+# person, sheep, lighthouse and buoy.
 #
-# **Predict.** What is A, and what is B? In which column could you first tell?
+# **Predict.** What is A, and what is B? How sure are you?
 
 # %%
-a_image, b_image = val[57][0], val[7][0]
-draw.show(figures.what_is_it([(a_image, 61, 51), (b_image, 81, 125)], (10, 30, 70)),
-          """Two rows of three patches of growing size. At 10 pixels: white above red in both rows. At 30 pixels: a
-          red and white striped thing that grows wider downwards in both, a tower or a buoy. At 70 pixels: A is a
-          tall tower with further stripes, a lighthouse; B is a short cone that floats beside a boat, a buoy.""")
+spots = {"A": (57, 61, 51), "B": (7, 81, 125)}  # which scene, row, column
+patches = [(name, val[which][0], i, j) for name, (which, i, j) in spots.items()]
+draw.show(figures.what_is_it(patches, (10, 30)),
+          """Two things at two sizes. At 10 pixels: white above red in both. At 30 pixels: something red and white in
+          both; A has straight sides and a small dark window, B is narrower at its top and grows wider downwards.""")
 
 # %%
-labels_a, labels_b = val[57][1], val[7][1]
-val.classes[labels_a[61, 51]], val.classes[labels_b[81, 125]]
+patches = [(val.classes[val[which][1][i, j]], val[which][0], i, j) for which, i, j in spots.values()]
+draw.show(figures.what_is_it(patches, (70,)),
+          """The same two spots at 70 pixels. A is a tall tower with more stripes, a lighthouse; B is a short cone
+          that floats beside a boat, a buoy. The titles name the classes.""")
 
 # %% [markdown]
-# At 10 pixels both are white above red, and no learning, however long, tells a lighthouse from a buoy by that. At 30
-# a sharp eye may spot the tower's window. At 70 there is no doubt. **To know *what* a pixel belongs to, one needs a
-# large field. To know *where* the border runs, one needs a small step.** The maps of one net:
+# At 10 pixels both are white above red, and no amount of learning tells a lighthouse from a buoy by that. At 30 the
+# tower's window may help. At 70, the field of pool4, there is no doubt. **To know *what* a pixel belongs to, one needs
+# a large field. To know *where* the border runs, one needs a small step.** The maps of one net:
 #
 # | map | step $j$ | field $r$ | knows |
 # | --- | --- | --- | --- |
@@ -1036,13 +1022,12 @@ val.classes[labels_a[61, 51]], val.classes[labels_b[81, 125]]
 # | pool4 | 16 | 70 | something of both |
 # | drop7 | 32 | 214 | what, with all its surroundings; where, to 32 pixels |
 #
-# Each halving buys field with step. No single map has both, and this is the tension on which the rest of the course
-# turns. Lesson 05 makes coarse maps large again, lesson 07 finds out how good that can be, and lesson 08 lets all
-# three maps vote.
+# Each halving buys field and pays with step. No single map has both, and the rest of the course is about that. Lesson
+# 05 makes coarse maps large again, lesson 07 finds out how good that can be, and lesson 08 combines all three maps.
 #
-# There is another way out, which other nets take: do not halve, and spread the kernel instead. If pool5 moves by 1
-# and fc6 is dilated by 2, its nine weights two cells apart, the field stays as it was and the step is 16. The price
-# is that every layer from there on has four times the cells to compute.
+# There is another way, taken by DeepLab (Chen and others, 2015): do not halve, and spread the kernel instead. If pool5
+# has stride 1 and fc6 is dilated by 2, its weights two cells apart, the field stays as it was and the step is 16. The
+# price: every layer from there on has four times the cells to compute.
 
 # %%
 spread = dict(net.body.layers) | {"pool5": MaxPool2d(2, stride=1), "fc6": Conv2d(rng, 1, 1, 3, dilation=2, pad=2)}
@@ -1052,10 +1037,10 @@ for layer in spread.values():
 assert (receptive_field(spread.values()), grid.step) == (214, 16)
 
 # %% [markdown]
-# ## Exercises
+# ## Two more exercises
 #
-# **Exercise 6 · A change that predicts a figure.** Take pool1 out of the small body, and nothing else. How many
-# pixels along one axis does a cell of drop7 see then? Write the number down before you run the cell after it.
+# **Exercise 6 · A prediction for a figure.** Take pool1 out of the body, and nothing else. How many pixels along one
+# axis does a cell of drop7 see then? Write the number down before you run the cell that measures it.
 
 # %%
 # --- solution
@@ -1068,7 +1053,7 @@ check.without_pool1(without_pool1)
 # %% [markdown]
 # <details><summary>Hint 1: where to look</summary>
 #
-# The table of the small body: what does each layer add to $r$, and which of these numbers contain pool1's stride?
+# The table of the body: what does each layer add to $r$, and which of these numbers contain pool1's stride?
 #
 # </details>
 # <details><summary>Hint 2: the idea</summary>
@@ -1083,7 +1068,7 @@ check.without_pool1(without_pool1)
 #
 # </details>
 #
-# And now the change itself, and what it does to the gradient. Nothing is trained here: a fresh net will do.
+# Now the change itself. Which pixels *can* move a cell does not depend on training: a fresh net will do.
 
 # %%
 changed = minifcn.nets.build("fcn8s", classes=7)
@@ -1092,15 +1077,15 @@ assert bounds(sensitivity(changed, "drop7", scene, 2, 2)) == (0, 127, 0, 159)  #
 del changed.body.layers["pool1"]
 heat = sensitivity(changed, "drop7", scene, 4, 5)  # steps of 16: twice as many cells along either side
 top, bottom, left, right = bounds(heat)
-title = f"drop7 without pool1: {bottom - top + 1} x {right - left + 1} pixels"
-draw.show(figures.seen([(title, scene, heat, bounds(heat))], framed="all that has a gradient"),
+assert bottom - top == right - left and without_pool1 in (None, bottom - top + 1)  # as wide as you said
+draw.show(figures.seen([("drop7 without pool1", scene, heat, bounds(heat))], framed="all that has a gradient"),
           """A dimmed scene with the pixels lit that move one cell of drop7 when pool1 is gone: a square that is
           smaller than the scene, its side the number that was asked for, brightest in its middle.""")
 
 # %% [markdown]
 # **Exercise 7 · In your own words.** Somebody says: "Max pooling makes a net invariant to translation, so it cannot
 # matter for segmentation where things are." What is right about this, what is wrong, and which of the experiments
-# above shows it? Four sentences will do.
+# above shows it? Three or four sentences will do.
 
 # %% [markdown] tags=["answer"]
 # **An answer.** Moved by exactly the step, the pooled map moves by one cell: that is equivariance, not invariance,
@@ -1113,11 +1098,11 @@ draw.show(figures.seen([(title, scene, heat, bounds(heat))], framed="all that ha
 # %% [markdown]
 # ## Three sentences to remember
 #
-# 1. A max pooling keeps the largest number of each window and forgets where it was, two bits at every halving;
-#    backward, the gradient of a window goes to its winner alone, and overlapping windows add up.
-# 2. A receptive field grows by $D(K-1)$ times the step, so every halving doubles what each later layer adds; a
-#    backward pass from one cell shows the field, and that its middle counts for far more than its border.
-# 3. To know what, a cell needs a large field; to know where, it needs a small step; and each halving trades the one
-#    for the other.
+# 1. Max pooling keeps the largest number of each window and forgets where it was, two bits at every halving; its
+#    gradient goes to that winner alone, and a pixel that wins several windows collects from all.
+# 2. Each layer widens the receptive field by $D(K-1)$ times the step, so a halving doubles what all later layers add;
+#    a backward pass from one cell shows the field, and that its middle counts far more than its border.
+# 3. To know *what*, a cell needs a large field; to know *where*, a small step; a halving pays for the one with the
+#    other.
 #
 # **Next:** lesson 05, Upsampling. The maps have become small; how does one become large again?

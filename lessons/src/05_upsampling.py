@@ -151,7 +151,7 @@ check.side(side)
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
-# The stamps start at 0, S, 2S, ... Which is the last of `size` of them? It reaches K pixels further.
+# The stamps start at 0, S, 2S, ... Where does the last of `size` of them start? It is K pixels long.
 #
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
@@ -228,12 +228,12 @@ print((W.T @ tiny_x.ravel()).reshape(5, 5).astype(int))
 # %% [markdown]
 # Same kernel, same stride, nothing turned by hand; 2 x 2 numbers became 5 x 5. This is why PyTorch and we say
 # *transposed* convolution. For larger shapes nobody builds W. The adjoint test of lesson 03 does without: for every x
-# and y must hold
+# and y these two must be equal,
 #
 # $$\langle \mathrm{conv}(x),\, y\rangle = \langle x,\, \mathrm{convT}(y)\rangle$$
 #
-# And lesson 03 met $W^T$ before that: if $y = W x$, then $dx = W^T dy$. What carries a *gradient* back through a
-# convolution carries a *map* up here.
+# And $W^T$ is known from there: if $y = W x$, then $dx = W^T dy$. What carries a *gradient* back through a convolution
+# carries a *map* up here.
 
 # %%
 x, w = rng.normal(size=(2, 3, 7, 9)), rng.normal(size=(4, 3, 3, 3))  # for conv2d: 3 channels in, 4 out
@@ -291,8 +291,8 @@ assert np.allclose(W1.T, W1) and np.allclose(solved, picture) and not np.allclos
 # %% [markdown]
 # Solving gives the picture back. The transposed convolution gives the picture blurred *twice*.
 #
-# With stride 2 there are 180 equations for 720 pixels, so infinitely many pictures fit. `lstsq` finds one of them, which
-# explains every number of y. **Predict.** Will it look like the picture we started from?
+# With stride 2 there are 180 equations for 720 pixels, so infinitely many pictures fit. `lstsq` finds one of them,
+# which explains every number of y. **Predict.** Will it look like the picture we started from?
 
 # %%
 halve = np.outer((1, 3, 3, 1), (1, 3, 3, 1))[None, None] / 64
@@ -424,11 +424,6 @@ check.transposed(transposed)
 #
 # </details>
 
-# %% [markdown] tags=["answer"]
-# **The fast form** is $Y = \mathrm{col2im}(W^T X)$, with $W$ the (C, F\*K\*K) matrix of weights and $X$ the (C, H\*W)
-# matrix of pixels: first all stamps in one product, then their overlaps. It is conv's $dX = \mathrm{col2im}(W^T dY)$
-# with another name on the right.
-
 # %% [markdown]
 # ### What to remember
 #
@@ -510,8 +505,7 @@ print("checked by central differences; dx is conv2d(dy, w)")
 
 # %% [markdown]
 # > **Unpooling** does the same with max pooling: its backward, which puts each number back where the maximum was and
-# > zeros elsewhere (lesson 04), is used as a forward and enlarges a map. It needs pooling's memory of where the maxima
-# > were. Some later nets, such as SegNet, do so; FCN does not.
+# > zeros elsewhere (lesson 04), is used as a forward and enlarges a map. SegNet does so; FCN does not.
 
 # %% [markdown]
 # ## 6 · Which numbers? Interpolation
@@ -565,8 +559,8 @@ check.line(line)
 # </details>
 
 # %% [markdown] tags=["answer"]
-# **As a formula:** $w_i = 1 - |i - c| / f$ with $f = S$ and $c = S - 1/2$. For an odd S a cell's centre falls on a
-# pixel; then K = 2S - 1 and c = S - 1, and only 2S - 1 pixels are nearer than S. `bilinear_kernel` knows both.
+# **And an odd S?** There a cell's centre falls on a pixel, and only 2S - 1 pixels are nearer than S: K = 2S - 1, with
+# the centre at S - 1. `bilinear_kernel` knows both.
 
 # %% [markdown]
 # **Two dimensions.** Interpolate along the rows, then along the columns: a pixel's share of a cell is the product of
@@ -639,10 +633,10 @@ draw.show(figures.three_maps((large[0, sheep], pillow[sheep], large[0, sheep] - 
           "Pillow's does not. Their difference is 0 inside and grows over the outer 16 pixels, most in the corners.")
 
 # %% [markdown]
-# A border pixel lies 15.5 pixels from its cell's centre and takes 1 - 15.5/32 = 0.516 of it; a corner pixel that squared,
-# 0.266. Does it matter? The factor at a pixel is positive and the same for all classes. So the *largest* score stays
-# the largest, and the labels stay as they are. The probabilities do not: with all scores nearer to 0 they become more
-# equal.
+# A border pixel lies 15.5 pixels from its cell's centre and takes 1 - 15.5/32 = 0.516 of it; a corner pixel that
+# squared, 0.266. Does it matter? The factor at a pixel is positive and the same for all classes. So the *largest*
+# score stays the largest, and the labels stay as they are. The probabilities do not: with all scores nearer to 0 they
+# become more equal.
 
 # %%
 same = np.mean(large[0].argmax(axis=0) == pillow.argmax(axis=0))
@@ -721,11 +715,11 @@ draw.show(figures.counts((stamps_a_pixel(3, 2), stamps_a_pixel(4, 2)), ("K = 3, 
 flat = np.ones((1, 1, 8, 8))
 draw_w = np.random.default_rng(3)
 kernels = (draw_w.normal(size=(1, 1, 3, 3)), draw_w.normal(size=(1, 1, 4, 4)), bilinear_kernel(1, 4, np.float64))
-made = [conv_transpose2d(flat, w, stride=2)[0][0, 0, 4:12, 4:12] for w in kernels]
+made = [conv_transpose2d(flat, w, stride=2)[0][0, 0, 4:10, 4:10] for w in kernels]
 assert [bool(np.ptp(y) < 1e-12) for y in made] == [False, False, True]
 draw.show(figures.textures(made, ("random, K = 3", "random, K = 4", "bilinear, K = 4")),
-          "Three enlargements of a flat map. The random kernel with K = 3 leaves a strong pattern of period 2, the "
-          "random one with K = 4 a pattern of period 2 as well; the bilinear one is an even grey.")
+          "Three 6 x 6 pieces of enlarged flat maps, with their numbers. The random kernel with K = 3 leaves a pattern "
+          "that repeats every 2 pixels, and so does the random one with K = 4; the bilinear one gives 1.0 everywhere.")
 
 # %% [markdown]
 # Only the bilinear one. A pixel's row and column modulo S decide which weights reach it, those that lie S apart in the
@@ -764,7 +758,7 @@ check.overlaps(overlaps)
 #
 # </details>
 #
-# Now change k and stride in this cell, and run it.
+# Now change k and stride in the cell below, and run it.
 
 # %%
 # --- solution
@@ -818,8 +812,8 @@ def overwritten(x, w, stride, pad):
 
 wrong = overwritten(scores[:, sheep:sheep + 1], bilinear_kernel(1, 64), stride=32, pad=16)[0, 0]
 draw.show(figures.side_by_side((large[0, sheep], wrong), ("+=  (added)", "=  (overwritten)")),
-          "Two maps of scores for sheep. With += a smooth hill. With = a pattern of tiles: in each the values grow "
-          "from 0 at its upper left corner to the lower right, and break off along the edges of the next stamp.")
+          "Two maps of scores for sheep. With += a smooth hill. With = a pattern of tiles: in each the values start "
+          "near 0 at its upper left, move away from 0 to the lower right, and break off where the next stamp begins.")
 
 # %%
 x, w = rng.normal(size=(1, 1, 3, 4)), rng.normal(size=(1, 1, 4, 4))
@@ -871,9 +865,9 @@ assert accuracy[0] > accuracy[1] + 0.05
 draw.show(figures.misplaced(truth, (placed, moved), [f"P = S/2: {accuracy[0]:.1%} right",
                                                      f"cut at the end: {accuracy[1]:.1%} right"],
                             model.classes, model.colors),
-          "The true labels of the image; the labels enlarged from 16 x 20 cells with P = S/2, wrong pixels lit only in "
-          "thin places; and the same with the cut at the end: everything lies 4 pixels too far down and to the right, "
-          "and every region has a lit rim on those sides.")
+          "The true labels of the image; these labels enlarged from 16 x 20 cells with P = S/2, wrong pixels light, in "
+          "thin places only; and the same with the cut at the end: everything lies 4 pixels too far down and to the "
+          "right, and every region has a light rim on two sides.")
 
 # %% [markdown]
 # Half a cell, S/2 = 4 pixels, down and to the right; with S = 32 it would be 16 pixels. No shape is wrong and no error
@@ -911,7 +905,7 @@ check.paper_side(paper_side)
 #
 # </details>
 #
-# Now run the change: 16 cells on a side, and P = 0.
+# Now change the cell below to 16 cells on a side and P = 0, and run it.
 
 # %%
 # --- solution

@@ -77,7 +77,7 @@ score, _ = conv2d(features, w_score)
 assert score[0, :, 0].tolist() == [[2, 0], [0, 2]]
 up, _ = conv_transpose2d(score, bilinear_kernel(2, 4, np.float64), stride=2, pad=1)
 assert up.shape == (1, 2, 2, 4)
-assert up[0, 0, 0].tolist() == [0.75 * v for v in (1.5, 1.5, 0.5, 0)]
+assert np.allclose(up[0, 0, 0], 0.75 * np.array([1.5, 1.5, 0.5, 0]))
 up[0, :, 0]
 
 # %% [markdown]
@@ -363,9 +363,9 @@ except AssertionError as complaint:
 del exact.layers["upscore"].backward  # the class's own is back
 
 # %% [markdown]
-# Of all, beginning with the one it looks at first: whatever lies below `upscore` gets a wrong gradient. The bias is
-# the surest witness. The gradient of a score layer's bias is a sum over *all* pixels; the lazy way looks at one in a
-# thousand.
+# Of all, beginning with the one that `check_net` looks at first: whatever lies below `upscore` gets a wrong gradient.
+# The bias is the surest witness. The gradient of a score layer's bias is a sum over *all* pixels; the lazy way looks
+# at one in a thousand.
 #
 # ## The first step
 # The paper's score layer starts with zeros in it: weights and bias. What then?
@@ -530,7 +530,7 @@ said = {title: net.forward(net.preprocess(image[None])).argmax(axis=1)[0]
         for title, net in (("turned, before", start), ("after 30 steps", nets["turned"]))}
 draw.show(figures.row(image, labels, said, val.colors, val.classes, 2.5), """The scene, its truth, the turned
     classifier's answer upsampled, and the same net after 30 steps. Before, things are found but much too fat: sky
-    beside the hut is hut, water around the boat is boat. After, most of that is gone; the outlines are still those
+    beside the hut is hut, water around the boat is boat. After, much of that is gone; the outlines are still those
     of soft blobs.""")
 
 # %% [markdown]
@@ -616,14 +616,14 @@ said = {f"truth, averaged: {mean_iu(averaged):.2f}": averaged[SCENE], f"FCN-32s:
 draw.show(figures.limits(image, labels, said, val.colors, val.classes), """The scene, its truth, and four labellings
     with errors bright; in the titles the mean IU over all validation scenes. The truth averaged over cells, 0.54;
     FCN-32s, 0.62; the best map of 4 x 5 cells, 0.78, with smooth outlines that miss flag, heads and legs; FCN-8s,
-    0.86, whose errors are thin lines.""")
+    0.86, whose errors are mostly thin lines.""")
 
 # %% [markdown]
 # From bottom to top:
 # - **0.62**, FCN-32s. Longer training does not take it far: for as many steps as 32s, 16s and 8s together it still has
 #   0.62 (the README has that run).
-# - **0.78**, the map of 4 x 5 cells with nearly the lowest loss, 0.222 (six times as many steps lead to 0.220), fitted to
-#   the truth of these very scenes. No net that sees only the image will find it.
+# - **0.78**, the map of 4 x 5 cells with nearly the lowest loss, 0.222 (six times as many steps lead to 0.220),
+#   fitted to the truth of these very scenes. No net that sees only the image will find it.
 # - **0.86**, FCN-8s: the same body and 1,358 weights more, which score finer maps. In IU and in loss it is beyond
 #   what the best map of 4 x 5 cells reaches.
 #

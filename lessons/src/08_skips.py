@@ -32,6 +32,8 @@ from minifcn.ops import (
     conv2d_backward,
     conv_transpose2d,
     conv_transpose2d_backward,
+    crop,
+    crop_backward,
     max_pool2d,
     max_pool2d_backward,
     softmax_cross_entropy,
@@ -185,7 +187,8 @@ print(twice_as_large.shape)
 
 # %% [markdown]
 # ### Forward
-# $$y_{n,c,u,v} = \text{up}_{n,c,u,v} + \text{fine}_{n,c,\,o+u,\,o+v}$$
+# $$y_{n,c,u,v} = \text{up}_{n,c,u,v} + \text{fine}_{n,c,o+u,o+v}$$
+#
 # with $\text{up}$ the scores enlarged by 2 and $o$ the offset, the same in both directions.
 #
 # **Exercise 1.** Two lines are missing.
@@ -235,10 +238,10 @@ check.fuse(fuse)
 # %% [markdown]
 # ### Backward
 # - dy goes to both terms, whole: not half of it to each;
-# - through the upsampling as in lesson 05: with $\text{up} = W^{\mathsf T}\,\text{score}$, $d\text{score} = W\,dy$;
+# - through the upsampling as in lesson 05: with $\text{up} = W^T \text{score}$, so $d\text{score} = W dy$;
 # - through the crop: cells that were cut off have not changed y, so their gradient is 0:
 #
-# $$d\text{fine}_{n,c,i,j} = dy_{n,c,\,i-o,\,j-o}\ \text{inside the crop},\qquad 0\ \text{outside}.$$
+# $$d\text{fine}_{n,c,i,j} = dy_{n,c,i-o,j-o} \quad \text{inside the crop}, \qquad 0 \quad \text{outside}.$$
 #
 # **Exercise 2.** All of it is missing.
 
@@ -279,16 +282,24 @@ check.fuse_backward(fuse_backward)
 # `dfine = np.zeros(fine_shape, dy.dtype)`, then `dfine[:, :, offset:..., offset:...] = dy`.
 # </details>
 #
-# The library has both parts as operations of their own: `crop` and `crop_backward` in `minifcn/ops/upsample.py`,
-# and the layer `ConvTranspose2d`. From here on they are used.
+# The library has the crop as an operation of its own (`minifcn/ops/upsample.py`), so that it can stand wherever two
+# maps must be cut to each other. From here on it is used, and with it the layer `ConvTranspose2d`.
+
+# %%
+rng = np.random.default_rng(4)
+whole = rng.normal(size=(1, 2, 7, 9))
+part, crop_cache = crop(whole, 2, 4, 5)  # from row and column 2 on, 4 rows and 5 columns
+dpart = rng.normal(size=part.shape)
+dwhole = crop_backward(dpart, crop_cache)
+assert_gradient(lambda whole: crop(whole, 2, 4, 5)[0], whole, dpart, dwhole, "whole")
+print(f"{whole.shape} cut to {part.shape}; of {dwhole.size} gradients {np.count_nonzero(dwhole)} are not 0")
 
 # %% [markdown]
 # ## Break it: a tensor used twice
 # A skip means that pool4 is used twice: by `score_pool4`, and by conv5_1 and all that follows. If it changes a
 # little, y changes along both ways, so its gradient is the sum of what comes back along both:
 #
-# $$d\text{pool4} = \underbrace{W_s^{\mathsf T}\, d\text{fuse}}_{\text{from score\_pool4}} +
-# \underbrace{\ldots}_{\text{back through fc7 … conv5\_1}}$$
+# $$d\text{pool4} = W_s^T d\text{fuse} + (\text{what comes back through fc7, ..., conv5}).$$
 #
 # Here is the smallest net with a skip. The deep way is a pooling, a score, an enlargement; the other is a score.
 
@@ -661,7 +672,8 @@ assert fates[1][0].endswith("sheep") and fates[1][2].endswith("boat")
 
 # %% [markdown]
 # **Exercise 3: change the code, and predict the figure.** Switch off all three: every score is 0. Which class does
-# `argmax` then name, and what is the mean IU over the 7 classes? You need one measured number: 58.4 % of the
+# `argmax` then name, and what is the mean IU? The IU of a class is hits / (its true pixels + pixels named so −
+# hits), counted over the whole set, and the mean is over the 7 classes. You need one measured number: 58.4 % of the
 # counted validation pixels are background. First write the number you expect (as a fraction, 0.619 for 61.9), then
 # run the change below.
 
@@ -684,8 +696,7 @@ print(f"mean IU {mean_iu(switched(*on)):.4f}")
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
-# IU of a class is hits / (true + predicted − hits) pixels. For background: all of its pixels are hit, and *every*
-# pixel is predicted. For the six others: no hits.
+# For background all of its pixels are hits, and *every* pixel is named so. The six other classes have no hits.
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
@@ -744,10 +755,10 @@ draw.show(figures.members(measured, ("coarse alone", "pool4 alone", "pool3 alone
 
 # %% [markdown]
 # Trained apart, each member is a usable segmenter. Trained together, none is, and they are as poor alone as the
-# branches of the shipped 8s. Their sum is no worse for it. Here it is 2 points better, and that is no accident in
-# principle: a sum of members trained apart is *one* of the sums that training together may choose from, and it
-# looks for the best one. (After 100 steps the two sums were level, after 300 it was 85.0 against 83.3. The shipped
-# 8s has one advantage more: its body, too, learned with the sum.)
+# branches of the shipped 8s. Their sum is no worse for it. Here it is 2 points better, and there is a reason: a sum
+# of members trained apart is *one* of the sums that training together may choose from, and it goes for the one with
+# the least loss. (After 100 steps the two sums were level, after 300 it was 85.0 against 83.3. The shipped 8s has
+# one advantage more: its body, too, learned with the sum.)
 #
 # The reason is in `learn_sum`: one `dtotal`, softmax of the **sum** minus the truth, goes back to all members. Each
 # learns what the others leave over. Where the sum is surely right, that gradient is nearly zero, and nobody has to
@@ -800,7 +811,7 @@ print("the same scores; enlarged on the way:", larger[0].size, "numbers, or", la
 
 # %% [markdown]
 # There is none. A 1×1 convolution is one matrix at every cell, and a matrix of two parts beside each other gives
-# the sum of what each part gives: $[A\ B]\,[x; y] = Ax + By$. And enlarging does the same to every channel, so it
+# the sum of what each part gives: `[A B] [x; y] = A x + B y`. And enlarging does the same to every channel, so it
 # may come before or after scoring. After is cheaper: 7 channels instead of 192.
 #
 # In the papers' nets it is 21 channels instead of 4096. Count, for an image of 500 × 500, where fc7 is 16 × 16:
@@ -872,7 +883,7 @@ assert sum(sees([pool, pool], 0)) / 2 == 1.5
 # The short form follows: seen from its own input, cell 0 is centred on cell (K − 1)/2 − P, and cells lie J pixels
 # apart there. So
 #
-# $$a' = a + \Bigl(\frac{K-1}{2} - P\Bigr) J, \qquad J' = J\,S .$$
+# $$a' = a + \Bigl(\frac{K-1}{2} - P\Bigr) J, \qquad J' = J S .$$
 #
 # Now VGG16, as the papers use it: the first convolution padded by P = 100, all other 3×3 ones by 1, five poolings,
 # then fc6, 7×7 and **not** padded.

@@ -7,7 +7,7 @@ from wrong_answers import Wrong
 wrong = Wrong()
 
 wrong("branches", says="the way through the product is missing")(2)
-wrong("branches", says="p also goes straight into the sum")(-1.0)
+wrong("branches", says="m also goes straight into the sum")(-1.0)
 wrong("branches", says="were multiplied")(-2)
 wrong("branches", says="its sign")(3)
 wrong("branches", says="one number is asked for")("one")
@@ -20,15 +20,67 @@ wrong("best_step", says="h*h/6")(0.3)
 wrong("middle", says="the farther left the weight")(1 * 1 + 3 * 0 + 0 * 2 + -1 * -1)
 wrong("middle", says="one place alone")(-1)
 wrong("middle", says="sum of dy")(3)
+wrong("middle", says="the lower two see it as well")(5)
 
 wrong("most_patches", says="stride 1")(9)
 wrong("most_patches", says="along one side")(2)
 wrong("most_patches", says="share a row")(1)
 
-wrong("bias_of_ones", says="images of the batch")(20)
-wrong("bias_of_ones", says="no mean")(1)
-wrong("bias_of_ones", says="not of the input")(126)
-wrong("bias_of_ones", says="padding is missing")(24)
+def judge(slope, *, back=True):
+    """numeric_gradient with another slope, a function of (f, x, dy, i, h) that may move x[i]."""
+    def numeric_gradient(f, x, dy, h=1e-5):
+        x = x.copy()
+        gradient = np.empty_like(x)
+        for i in np.ndindex(x.shape):
+            centre = x[i]
+            gradient[i] = slope(f, x, dy, i, h)
+            if back:
+                x[i] = centre
+        return gradient
+
+    return numeric_gradient
+
+
+def two_sided(f, x, dy, i, h):
+    x[i] += h
+    above = np.copy(f(x))
+    x[i] -= 2 * h
+    return np.sum((above - f(x)) * dy) / (2 * h)
+
+
+wrong("numeric_gradient", says="each must be nudged alone")(
+    lambda f, x, dy, h=1e-5: (f(x + h) - f(x - h)) / (2 * h) * dy)
+wrong("numeric_gradient", says="not put back")(judge(two_sided, back=False))
+wrong("numeric_gradient", says="divide by 2 * h")(judge(lambda *args: 2 * two_sided(*args)))
+wrong("numeric_gradient", says="then multiplies by h")(judge(lambda *args: two_sided(*args) * args[4] ** 2))
+wrong("numeric_gradient", says="minus")(judge(lambda *args: -two_sided(*args)))
+wrong("numeric_gradient", says="multiplied by dy")(judge(lambda f, x, dy, i, h: two_sided(f, x, 1, i, h)))
+
+
+@wrong("numeric_gradient", says="keep a copy")
+@judge
+def a_view(f, x, dy, i, h):
+    x[i] += h
+    above = f(x)
+    x[i] -= 2 * h
+    return np.sum((above - f(x)) * dy) / (2 * h)
+
+
+@wrong("numeric_gradient", says="one-sided, f(x + h) - f(x)")
+@judge
+def ahead(f, x, dy, i, h):
+    here = np.copy(f(x))
+    x[i] += h
+    return np.sum((f(x) - here) * dy) / h
+
+
+@wrong("numeric_gradient", says="leads back to x[i] itself")
+@judge
+def back_to_the_centre(f, x, dy, i, h):
+    x[i] += h
+    above = np.copy(f(x))
+    x[i] -= h
+    return np.sum((above - f(x)) * dy) / (2 * h)
 
 
 def backward(dw=None, dx=None):
@@ -88,6 +140,9 @@ wrong("conv2d_backward", says="twice")(
 wrong("conv2d_backward", says="half a turn")(
     backward(dw=lambda rows, cols, w, back:
              (rows @ cols.swapaxes(1, 2)).sum(axis=0).reshape(w.shape)[..., ::-1, ::-1]))
+wrong("conv2d_backward", says="at dilation 2")(
+    lambda dy, cache: (col2im(cache[1].reshape(4, -1).T @ dy.reshape(2, 4, -1), cache[0].shape, 3, *cache[3:5]),
+                       *backward()(dy, cache)[1:]))
 wrong("conv2d_backward", says="3 arrays")(lambda dy, cache: dy)
 
 
@@ -131,6 +186,7 @@ wrong("contrast_backward", says="share of 1 / (H * W)")(
     contrast_backward(lambda dy, scaled: -scaled.sum(axis=(2, 3), keepdims=True)))
 wrong("contrast_backward", says="over the batch")(
     contrast_backward(lambda dy, scaled: -scaled.mean(axis=(0, 2, 3), keepdims=True)))
+wrong("contrast_backward", says="over all of them")(contrast_backward(lambda dy, scaled: -scaled.mean()))
 wrong("contrast_backward", says="s is missing")(
     contrast_backward(lambda dy, scaled: -dy.mean(axis=(2, 3), keepdims=True)))
 wrong("contrast_backward", says="the given line was right")(

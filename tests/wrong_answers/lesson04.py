@@ -1,7 +1,7 @@
 """Wrong answers to lesson 04."""
 import numpy as np
 
-from lessons.check.lesson04 import _backward, _field, _mean_backward
+from lessons.check.lesson04 import _backward, _everywhere, _field, _mean_backward
 from wrong_answers import Wrong
 
 wrong = Wrong()
@@ -30,7 +30,27 @@ def pays_the_last(dy, cache):
 
 @wrong("pool_backward", says="starts at row S*u - P")
 def forgets_padding(dy, cache):
-    return _backward(dy, cache, shifted=False)
+    return _backward(dy, cache, corner="unpadded")
+
+
+@wrong("pool_backward", says="counted from row 0 too")
+def counts_from_the_negative_row(dy, cache):
+    return _backward(dy, cache, corner="uncut")
+
+
+@wrong("pool_backward", says="reaches too far")
+def cuts_only_the_start(dy, cache):
+    return _backward(dy, cache, whole=True)
+
+
+@wrong("pool_backward", says="a possible choice")
+def shares_ties(dy, cache):
+    return _backward(dy, cache, ties="shared")
+
+
+@wrong("pool_backward", says="within the window only")
+def pays_equal_pixels_elsewhere(dy, cache):
+    return _everywhere(dy, cache)
 
 
 @wrong("pool_backward", says="the largest value itself")
@@ -113,6 +133,26 @@ def adds_steps(layers):
     return _field(layers, product=False)
 
 
+@wrong("field_and_step", says="counts cells of the layer below")
+def cells_for_pixels(layers):
+    return _field(layers, pixels=False)
+
+
+@wrong("field_and_step", says="the step stays 1")
+def forgets_the_stride(layers):
+    return _field(layers, steps=False)
+
+
+@wrong("field_and_step", says="D is in r, not in j")
+def dilates_the_step(layers):
+    return _field(layers, spread=True)
+
+
+@wrong("field_and_step", says="other way round")
+def step_first(layers):
+    return _field(layers)[::-1]
+
+
 @wrong("field_and_step", says="two numbers")
 def field_alone(layers):
     return _field(layers)[0]
@@ -120,5 +160,6 @@ def field_alone(layers):
 
 wrong("without_pool1", says="every step after it")(213)
 wrong("without_pool1", says="not halved")(107)
+wrong("without_pool1", says="still to be added")(105)
 wrong("without_pool1", says="smaller")(425)
 wrong("without_pool1", says="half of all that is added")(109)

@@ -1,7 +1,7 @@
 """Wrong answers to lesson 05."""
 import numpy as np
 
-from minifcn.ops import conv2d, conv_transpose2d, im2col
+from minifcn.ops import col2im, conv2d, conv_transpose2d, im2col
 from wrong_answers import Wrong
 
 wrong = Wrong()
@@ -9,6 +9,7 @@ wrong = Wrong()
 wrong("middle", says="one pixel alone")(1000)
 wrong("middle", says="kernel is turned")(4321)
 wrong("middle", says="write down the four stamps")(1111)
+wrong("middle", says="one number is asked for")((3, 1234))
 
 wrong("side", says="last of H stamps starts")(lambda size, k, stride, pad: stride * size + k - 2 * pad)
 wrong("side", says="makes maps smaller")(lambda size, k, stride, pad: (size + 2 * pad - k) // stride + 1)
@@ -62,6 +63,28 @@ def a_convolution(x, w, b, stride, pad):
     return conv2d(x, w.swapaxes(0, 1).copy(), b, stride=stride, pad=pad)[0], (x, w, stride, pad)
 
 
+def fast(x, w, stride, pad, matrix, extra=0):
+    """The matrix form without its bias, on a map that is too large by `extra`."""
+    (n, c, height, width), (_, f, k, _) = x.shape, w.shape
+    shape = (n, f, *(stride * (side - 1) + k - 2 * pad + extra for side in (height, width)))
+    return col2im(matrix @ x.reshape(n, c, -1), shape, k, stride, pad)
+
+
+@wrong("transposed", says="(F*K*K, C) without a transpose")
+def reshaped_only(x, w, b, stride, pad):
+    return fast(x, w, stride, pad, w.reshape(-1, len(w))) + b[:, None, None], (x, w, stride, pad)
+
+
+@wrong("transposed", says="exchanged before the reshape")
+def axes_exchanged(x, w, b, stride, pad):
+    return fast(x, w, stride, pad, w.swapaxes(0, 1).reshape(-1, len(w))) + b[:, None, None], (x, w, stride, pad)
+
+
+@wrong("transposed", says="padding already taken off")
+def padded_shape(x, w, b, stride, pad):
+    return fast(x, w, stride, pad, w.reshape(len(w), -1).T, 2 * pad) + b[:, None, None], (x, w, stride, pad)
+
+
 @wrong("transposed", says="two things")
 def no_cache(x, w, b, stride, pad):
     return conv_transpose2d(x, w, b, stride=stride, pad=pad)[0]
@@ -99,6 +122,12 @@ def all_images(dy, cache):
     return dx, dw, db.sum(0)
 
 
+@wrong("transposed_backward", says="transpose it first")
+def dw_of_the_transpose(dy, cache):
+    dx, dw, db = gradients(dy, cache)
+    return dx, dw.sum(0).reshape(len(dw[0]), -1).T.reshape(dw[0].shape), db.sum(0)
+
+
 @wrong("transposed_backward", says="without a half turn")
 def turned_dx(dy, cache):
     x, w, stride, pad = cache
@@ -125,6 +154,10 @@ wrong("line", says="it sums to 1")(lambda s: (1 - abs(np.arange(2 * s) - (s - 0.
 wrong("line", says="next cell's centre")(lambda s: 1 - abs(np.arange(2 * s) - (s - 0.5)) / (2 * s))
 wrong("line", says="must weigh more")(lambda s: abs(np.arange(2 * s) - (s - 0.5)) / s)
 
+wrong("line", says="no pixel lies on a cell's centre")(
+    lambda s: np.concatenate((np.linspace(0, 1, s), np.linspace(1, 0, s))))
+wrong("line", says="its ends are 0")(lambda s: 1 - abs(np.linspace(-1, 1, 2 * s)))
+
 wrong("overlaps", says="the two numbers multiply")((1, 2))
 wrong("overlaps", says="no multiple")((4, 4))
 wrong("overlaps", says="one axis first")((2, 4))
@@ -134,3 +167,4 @@ wrong("paper_side", says="nothing is cut off")(512)
 wrong("paper_side", says="after cropping")(500)
 wrong("paper_side", says="starts at 32 * 15")(576)
 wrong("paper_side", says="how long is it")(480)
+wrong("paper_side", says="one number")((544, 544))
