@@ -14,6 +14,8 @@ def share_right(answer):
     guess[:3] = 0
     truth[rng.random(truth.shape) < 0.2] = 255
     mine, known = run(answer, guess, truth), truth != 255
+    if np.size(mine) > 1:
+        raise Wrong("one number is asked for, not one for every pixel: the mean is still to be taken")
     right = ConfusionMatrix(7).update(guess, truth).pixel_accuracy
     equal(mine, right, "the share", suspects={
         "void pixels count as wrong here: leave them out of both maps before you take the mean":
@@ -26,7 +28,7 @@ def share_right(answer):
         "only pixels that are not background were counted: background (0) is a class like the others, void is 255":
             np.mean((guess == truth)[known & (truth != 0)]),
     })
-    return "equal to the pixel accuracy of ConfusionMatrix, a fifth of the pixels being void"
+    return "equal to the pixel accuracy of ConfusionMatrix, on random maps with a fifth of the pixels void"
 
 
 @exercise
@@ -36,6 +38,8 @@ def by_hand(answer):
     right = scores.argmax(axis=0)
     if mine.shape != (2, 2):
         raise Wrong(f"a map of 2 x 2 names is asked for, [[., .], [., .]], not of shape {mine.shape}")
+    if mine.dtype.kind not in "biuf":
+        raise Wrong("the number of the class is asked for, not its name: 0 background, 1 boat, 2 person")
     if np.array_equal(mine, right):
         return "each pixel has the class with the highest score"
     if np.array_equal(mine, scores.max(axis=0)):
@@ -54,9 +58,12 @@ def by_hand(answer):
 def name_pixels(answer):
     scores = 2 * np.random.default_rng(4).normal(size=(5, 4, 6)) - 1  # of both signs
     mine = run(answer, scores)
+    if np.ndim(mine) == 0:
+        raise Wrong("one number for all of it: without an axis, argmax and max run over classes and pixels together")
     equal(mine, scores.argmax(axis=0), "the map of names", suspects={
         "these are the highest scores themselves; argmax gives their places": scores.max(axis=0),
         "that is the lowest score's class": scores.argmin(axis=0),
+        "classes are counted from 0, as argmax does": scores.argmax(axis=0) + 1,
         "that is the score furthest from 0; a score of -9 is low": np.abs(scores).argmax(axis=0),
         "for every class and row, that is the best column: the classes lie along axis 0": scores.argmax(axis=2),
         "for every class and column, that is the best row: the classes lie along axis 0": scores.argmax(axis=1),
@@ -72,10 +79,16 @@ def _cells(height, width):
     return y.shape[1], y.shape[2] * y.shape[3]
 
 
+def _one_number(answer):
+    if np.size(answer) > 1:
+        raise Wrong("height and width are two numbers; how many cells is that together?")
+
+
 @exercise
 def cells(answer):
     answer = value(answer)
     channels, right = _cells(128, 160)
+    _one_number(answer)
     if answer == right:
         return "4 x 5 cells"
     if answer in (128 * 160 / 2**5, 128 * 160 / 2**6):
@@ -90,11 +103,14 @@ def cells(answer):
 @exercise
 def cells_of_larger(answer):
     answer = value(answer)
-    _, right = _cells(256, 320)
+    channels, right = _cells(256, 320)
+    _one_number(answer)
     if answer == right:
         return "8 x 10 cells, four times as many"
     if answer == right / 4:
         raise Wrong("as many as before? Nothing in the layers asks for a fixed size: each side is divided by 32 again")
     if answer == right / 2:
         raise Wrong("height and width have both doubled")
+    if answer == channels * right:
+        raise Wrong("that is the cells of all maps together; how many has each?")
     raise Wrong("divide each side, 256 and 320, by 32; then multiply")

@@ -13,6 +13,8 @@ def slide(answer):
     c, f, k = 3, 4, 2
     x, w = rng.normal(size=(c, 4, 6)), rng.normal(size=(f, c * k * k))
     mine = run(answer, x, w, k)
+    if np.shape(mine) == (f,):
+        raise Wrong("the answers for one patch were returned: they go into y[:, u, v], and y is returned in the end")
 
     def with_order(*axes):
         patches = [x[:, u:u + k, v:v + k].transpose(axes).ravel() for u in range(3) for v in range(5)]
@@ -24,6 +26,8 @@ def slide(answer):
         other: with_order(1, 2, 0), other + " ": with_order(0, 2, 1), other + "  ": with_order(2, 1, 0),
         "every place has the answer for the first patch: the patch is x[:, u:u + k, v:v + k]":
             np.broadcast_to(truth[0, :, :1, :1], truth[0].shape),
+        "all F answers are the same number, a sum over all rows of w: each row gives one answer, so no sum over rows":
+            np.broadcast_to(truth[0].sum(axis=0), truth[0].shape),
     })
     return "equal to conv2d with the same numbers as kernels, on a 4 x 6 map of 3 channels"
 
@@ -34,7 +38,7 @@ def as_kernel(answer):
     f, c, k = 4, 2, 3
     w = rng.normal(size=(f, c * k * k))
     mine = run(answer, w, k)
-    equal(mine, w.reshape(f, c, k, k), "the kernels", suspects={
+    equal(mine, w.reshape(f, c, k, k), "the array of kernels", suspects={
         "folded as (F,k,k,C), with the axes put in order afterwards: that is the way back from another flattening":
             w.reshape(f, k, k, c).transpose(0, 3, 1, 2),
         "the axes are F,k,k,C, and should be F,C,k,k": w.reshape(f, k, k, c),
@@ -52,8 +56,9 @@ def turned(answer):
     mine = run(answer, given)
     if not isinstance(mine, dict):
         raise Wrong(f"a dictionary of arrays by name is asked for, not {type(mine).__name__}")
-    if "fc8.w" in mine:
-        raise Wrong("fc8.w is still called so; the FCN calls it score_fr.w, and would not find it")
+    if kept := [name for name in ("fc8.w", "fc8.b") if name in mine]:
+        new = kept[0].replace("fc8", "score_fr")
+        raise Wrong(f"{kept[0]} is still called so; the FCN calls it {new}, and would not find it")
     if missing := [name for name in truth if name not in mine]:
         more = f" and {len(missing) - 3} more" if missing[3:] else ""
         raise Wrong(f"{', '.join(missing[:3])}{more} missing: what is not folded goes into the result too")
@@ -63,6 +68,8 @@ def turned(answer):
         f, c, k, _ = truth[name].shape if truth[name].ndim == 4 else (1, 1, 1, 1)
         w = np.asarray(truth[name])
         suspects = {}
+        if name.endswith(".b") and np.shape(mine[name]) != w.shape:
+            raise Wrong(f"{name} has shape {np.shape(mine[name])}, and should keep {w.shape}: biases are not folded")
         if name == "fc6.w":
             flat = w.reshape(f, -1)
             suspects = {

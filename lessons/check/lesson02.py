@@ -53,6 +53,10 @@ def dilated(answer):
         "the kernel reaches over 9 pixels, not 3 times 4: behind its last tap there is nothing": (5, 0),
         "that many starts fit with stride 1; the stride is 2": (12, 0),
         "the two numbers are the right ones, the other way round": truth[::-1],
+        "6 places is right; do not count the odd pixels between the taps, only what lies behind the last tap of all":
+            (truth[0], sum(pixel % 2 for pixel in range(20))),
+        "6 places is right; the odd pixels between the taps do not count, and the last one is asked for":
+            (truth[0], sum(pixel % 2 for pixel in range(19))),
     }
     if mine != truth:
         if mine[0] == truth[0]:
@@ -273,16 +277,23 @@ def multiply_adds(answer):
         "one side only: there are U times V places": truth / side,
         "a multiply-add counts once: that is exactly twice": truth * 2,
         "bytes do not come into it: that is exactly four times": truth * 4,
-        "that is in thousands of millions: write the whole number": truth / 1e9,
+        "that is in billions: write the whole number": truth / 1e9,
     }, "multiply-adds: F*U*V results, each of C*K*K products")
-    return f"{truth:,} multiply-adds, about 18 thousand million"
+    return f"{truth:,} multiply-adds, about 18 billion"
 
 
 @exercise
 def conv1x1(answer):
     rng = np.random.default_rng(0)
     x, w, b = rng.normal(size=(2, 3, 4, 5)), rng.normal(size=(6, 3, 1, 1)), rng.normal(size=6)
-    mine = run(answer, x, w, b)
+    try:
+        mine = run(answer, x, w, b)
+    except ValueError as error:
+        if "matmul" not in str(error):
+            raise
+        raise Wrong("NumPy cannot multiply what stands on the two sides of @: it takes the last two axes of each as the "
+                    "matrix. Those have to be F and C on the left, C and H*W on the right; w comes as (F,C,1,1), x as "
+                    "(N,C,H,W), and both are to be reshaped first") from error
     truth, _ = ops.conv2d(x, w, b)
     equal(mine, truth, "y", suspects={
         "w.reshape(c, -1).T tears the filters apart: each filter must stay a row, (F, C)":
@@ -291,6 +302,8 @@ def conv1x1(answer):
             (w[:, :, 0, 0] @ x.swapaxes(2, 3).reshape(2, 3, 20)).reshape(2, 6, 4, 5) + b.reshape(-1, 1, 1),
         "x.reshape(n, -1, c) is no transposition: it cuts the image at the wrong places":
             (x.reshape(2, 20, 3) @ w.reshape(6, 3).T).swapaxes(1, 2).reshape(2, 6, 4, 5) + b.reshape(-1, 1, 1),
+        "the images are mixed: x needs its first axis, x.reshape(n, c, ...)":
+            (w.reshape(6, 3) @ x.reshape(3, 40)).reshape(2, 6, 4, 5) + b.reshape(-1, 1, 1),
         "the bias is there twice: the last line adds it": truth + b.reshape(-1, 1, 1),
         "the product comes out as (N, H*W, F), and the reshape to (N, F, H, W) tears it apart":
             (x.reshape(2, 3, 20).swapaxes(1, 2) @ w.reshape(6, 3).T).reshape(2, 6, 4, 5) + b.reshape(-1, 1, 1),

@@ -96,11 +96,12 @@ def middle(answer):
     w, dy = np.array([[1.0, 0], [2, -1]]), np.array([[1.0, 3], [0, -1]])
     x = np.zeros((1, 1, 3, 3))
     truth = gradcheck.numeric_gradient(lambda x: conv2d(x, w[None, None])[0], x, dy[None, None])[0, 0, 1, 1]
+    one_place = "that is the share of one place alone; four places see this pixel, and their shares add"
     suspects = {
         float(np.sum(w * dy)): "each dy was multiplied by the weight at its own place. But place (0, 0) sees the "
                                "middle pixel under w[1, 1]: the farther right the place, the farther left the weight",
-        float(dy[1, 1] * w[0, 0]): "that is the share of one place alone; four places see this pixel, and their "
-                                   "shares add",
+        float(dy[1, 1] * w[0, 0]): one_place,
+        float(dy[0, 1] * w[1, 0]): one_place,
         float(dy[0, 0] * w[1, 1] + dy[0, 1] * w[1, 0]): "that is the upper two places; the lower two see it as well",
         float(np.sum(dy)): "that is the sum of dy: each is still to be multiplied by the weight the pixel lies under",
     }
@@ -177,6 +178,8 @@ def conv2d_backward(answer):
             "the gradients of the images are still to be added: there is one for each": each,
             "that is the first image's alone: all images share w, so their gradients add": each[0].reshape(w.shape),
             "that is the last image's alone: all images share w, so their gradients add": each[1].reshape(w.shape),
+            "exactly half, the mean over two images: they share w, so their gradients add":
+                each.mean(axis=0).reshape(w.shape),
             "reshape is no transpose: it gives the right shape, with the numbers in the wrong places (swapaxes)":
                 (rows @ cols.reshape(2, cols.shape[2], -1)).sum(axis=0).reshape(w.shape)})
 
@@ -222,6 +225,8 @@ def scale_backward(answer):
     def judge_da(da):
         gradient(lambda a: scale(x, a, b), a, dy, da, "da", suspects={
             "that is db: each dy is still to be multiplied by the other factor, x": sums(dy),
+            "a[c] is used by every pixel of every image: sum over n, h and w": dy * x,
+            "the sum runs over the channels too, but each has its own a[c]": np.sum(dy * x),
             "a was copied to every pixel of every image: its gradient is a sum, no mean": sums(dy * x) / 40,
             "dy and x are summed before they are multiplied: the sum of products is wanted": sums(dy) * sums(x),
             "that is the first image's alone: the images share a, so their gradients add": sums((dy * x)[:1])})
@@ -229,6 +234,8 @@ def scale_backward(answer):
     def judge_db(db):
         gradient(lambda b: scale(x, a, b), b, dy, db, "db", suspects={
             "b was copied to every pixel of every image: its gradient is a sum, no mean": sums(dy) / 40,
+            "b[c] is used by every pixel of every image: sum over n, h and w": dy,
+            "the sum runs over the channels too, but each has its own b[c]": np.sum(dy),
             "a has no part in it: y moves as much as b does": sums(a[:, None, None] * dy),
             "that is the first image's alone: the images share b, so their gradients add": sums(dy[:1])})
 
@@ -252,6 +259,7 @@ def contrast_backward(answer):
             "as given: the way through the mean is still missing, and every pixel has a share in it": scaled,
             "the way through the mean comes with a minus: y falls when the mean rises": scaled + mean,
             "each pixel has only a share of 1 / (H * W) in the mean": scaled - 20 * mean,
+            "a pixel moves the mean, and the mean moves every pixel of the map, not only this one": scaled * (1 - 1 / 20),
             "the mean is that of one map, one image and one channel; this one runs over the batch as well":
                 scaled - scaled.mean(axis=(0, 2, 3), keepdims=True),
             "the mean is that of one map, one image and one channel; this one runs over all of them":

@@ -66,13 +66,14 @@ def transposed(answer):
         try:
             result = run(answer, x, w, b, stride, pad)
         except ValueError as error:
-            if any(frame.name == "col2im" for frame in traceback.extract_tb(error.__traceback__)):
-                raise Wrong(f"col2im cannot place these columns ({error}). The shape it is given must be that of y, "
-                            f"(N, F, U, V), with the padding already taken off") from error
+            if words := _forward_words(error, stride, pad):
+                raise Wrong(words) from error
             raise
         if not isinstance(result, tuple) or len(result) != 2:
             raise Wrong("two things are to be returned: y, and the cache (x, w, stride, pad)")
         y, cache = result
+        if np.ndim(y) == 4 and not np.size(y):
+            raise Wrong(f"y (stride {stride}, padding {pad}) is empty: where P is 0, [pad:-pad] is [0:0]")
 
         def truth(w=w, b=b, stride=stride, pad=pad, x=x):
             return conv_transpose2d(x, w, b, stride=stride, pad=pad)[0]
@@ -89,7 +90,7 @@ def transposed(answer):
             "the first two axes of w were exchanged before the reshape: reshape to (C, F*K*K), then take .T":
                 folded(w.swapaxes(0, 1).reshape(-1, 3)),
             "the bias is missing": truth(b=None),
-            "the bias was added to the stamps: it comes once to every pixel, after the fold":
+            "the bias was added to the stamps: it comes once to every pixel, after col2im":
                 truth(b=None) + b[:, None, None] * conv_transpose2d(
                     np.ones_like(x[:, :1]), np.ones((1, 1, 4, 4)), stride=stride, pad=pad)[0],
             "the padding is still there: P rows and columns are to be cut off on every side": whole,
@@ -105,6 +106,24 @@ def transposed(answer):
     return "equal to minifcn.ops.conv_transpose2d on random maps of 4 x 5, at strides 2 and 3"
 
 
+def _forward_words(error, stride, pad):
+    """What NumPy's own error means in a transposed convolution of 4 x 5 pixels, K = 4."""
+    frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code.co_name == "col2im"]
+    if frames and tuple(frames[0]["x_shape"]) == (2, 2, *(stride * (side - 1) + 4 - 2 * pad for side in (4, 5))):
+        return (f"col2im cannot place these columns ({error}). The shape is right: are k, stride and pad given to it, "
+                f"in this order, and is there one column of F*K*K numbers for each pixel of x?")
+    if frames:
+        return (f"col2im cannot place these columns ({error}). The shape it is given must be that of y, (N, F, U, V), "
+                f"with the padding already taken off")
+    if "broadcast" in str(error):
+        return (f"{error}. If this is the bias: it has one number for each channel, but NumPy compares the last axes "
+                f"first, so shape it as (F, 1, 1)")
+    if "matmul" in str(error):
+        return (f"the two matrices do not fit. For each image the product should be (F*K*K, C) @ (C, H*W): w reshaped "
+                f"and transposed, times x reshaped. ({error})")
+    return None
+
+
 @exercise
 def transposed_backward(answer):
     """dx, dw, db by central differences."""
@@ -112,7 +131,19 @@ def transposed_backward(answer):
     x, w, b, stride, pad = rng.normal(size=(2, 3, 3, 4)), rng.normal(size=(3, 2, 4, 4)), rng.normal(size=2), 2, 1
     y, _ = conv_transpose2d(x, w, b, stride=stride, pad=pad)
     dy = rng.normal(size=y.shape)
-    result = run(answer, dy, (x, w, stride, pad))
+    try:
+        result = run(answer, dy, (x, w, stride, pad))
+    except ValueError as error:
+        if f"into shape {x.shape}".replace(", ", ",") in str(error).replace(", ", ","):
+            raise Wrong(f"dx: {error}. Forward made one column for each pixel of x, so im2col needs the stride and the "
+                        f"padding of the forward pass") from error
+        if f"into shape {w.shape}".replace(", ", ",") in str(error).replace(", ", ","):
+            raise Wrong(f"dw: {error}. The product gives one gradient for each image: sum over them first") from error
+        if "matmul" in str(error):
+            raise Wrong(f"the two matrices do not fit. For each image w, reshaped to (C, F*K*K), times the columns of "
+                        f"dy, (F*K*K, H*W) if taken at the stride and padding of the forward pass, gives dx; x, "
+                        f"(C, H*W), times the columns transposed gives dw. ({error})") from error
+        raise
     if not isinstance(result, tuple) or len(result) != 3:
         raise Wrong("three gradients are to be returned: dx, dw, db")
     dx, dw, db = result
@@ -127,7 +158,8 @@ def transposed_backward(answer):
             (w[..., ::-1, ::-1].reshape(3, -1) @ cols).reshape(x.shape),
         "the columns were not taken at the stride and padding of the forward pass, but from the upper left corner":
             (w.reshape(3, -1) @ np.stack([conv_columns(some, 4, stride, 0, x.shape[2:]) for some in dy])
-             ).reshape(x.shape)})
+             ).reshape(x.shape),
+        "w was reshaped to (F*K*K, C): reshape to (C, F*K*K)": (w.reshape(-1, 3).T @ cols).reshape(x.shape)})
     gradient(lambda w: forward(x, w, b), w, dy, dw, "dw", suspects={
         "that is the first image's alone: one kernel served all images, their gradients add": each[0],
         "that is the last image's alone: one kernel served all images, their gradients add": each[-1],
@@ -161,6 +193,10 @@ def line(answer):
         if np.shape(mine) == (2 * stride - 1,):
             raise Wrong(f"{2 * stride - 1} weights: those of a cell whose centre lies on a pixel. With S = {stride} "
                         f"the centre lies between two pixels, and {2 * stride} pixels are nearer than S to it")
+        if np.shape(mine) == (stride,):
+            raise Wrong(f"{stride} weights, for one side: the cell reaches S pixels on either side")
+        if np.ndim(mine) == 2:
+            raise Wrong("that is a kernel for the plane; only its line is asked for, 2S weights")
         equal(mine, truth, f"the line for S = {stride}", suspects={
             "half a pixel too far to the right: the first of the 2S pixels lies S - 1/2 before the centre":
                 1 - abs(i - stride) / stride,
@@ -172,6 +208,8 @@ def line(answer):
                 np.concatenate((np.linspace(0, 1, stride), np.linspace(1, 0, stride))),
             "its ends are 0. The outermost pixel is S - 1/2 from the centre, not yet S":
                 1 - abs(np.linspace(-1, 1, 2 * stride)),
+            "the distances are in pixels: divide them by S": 1 - abs(i - (stride - 0.5)),
+            "a distance is never negative: take its absolute value": 1 - (i - (stride - 0.5)) / stride,
             "the distances are right, but a near cell must weigh more than a far one": abs(i - (stride - 0.5)) / stride,
             "it sums to 1. What must sum to 1 are the weights with which the two nearest cells reach one pixel; the "
             "whole line then sums to S": truth / stride})

@@ -9,6 +9,21 @@ from minifcn.optim import SGD
 VOID = 255
 
 
+def _fitting(answer, *args, hint):
+    """run, with a hint where NumPy cannot bring two shapes together."""
+    try:
+        return run(answer, *args)
+    except ValueError as error:
+        if "broadcast" not in str(error):
+            raise
+        raise Wrong(f"{error}: {hint}") from error
+
+
+def _over_all(scores):
+    e = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return e / e.sum()
+
+
 @exercise
 def softmax(answer):
     rng = np.random.default_rng(0)
@@ -20,7 +35,7 @@ def softmax(answer):
 
     def tried(scores):
         with np.errstate(all="ignore"):  # an overflow is told in words
-            return run(answer, scores)
+            return _fitting(answer, scores, hint="keepdims=True keeps the axis of max and sum, with length 1")
 
     equal(tried(scores), by_definition(scores), "p", suspects={
         "the probabilities add up to 1 along the width, and should over the classes: axis 1": by_definition(scores, 3),
@@ -28,6 +43,9 @@ def softmax(answer):
         "the probabilities add up to 1 over the images, and should over the classes: axis 1": by_definition(scores, 0),
         "one sum was taken over the whole array; every pixel has its own, over the classes":
             np.exp(scores) / np.exp(scores).sum(),
+        "the largest score is subtracted above the fraction line and not below it: divide by the sum of the same "
+        "exponentials": np.exp(scores - scores.max(axis=1, keepdims=True)) / np.exp(scores).sum(axis=1, keepdims=True),
+        "the sum is over the whole array; every pixel has its own, over the classes": _over_all(scores),
         "these are the exponentials; they are still to be divided by each pixel's sum": np.exp(scores),
         "these are the logarithms of the probabilities": np.log(by_definition(scores)),
     })
@@ -52,8 +70,10 @@ def loss_backward(answer):
     known = labels != VOID
     onehot = np.arange(4).reshape(1, -1, 1, 1) == target[:, None]
     count, mask = known.sum(), known[:, None]
+    mine = _fitting(answer, (p, target, known), hint="target and known are (N,H,W) and p is (N,C,H,W); target[:, None] "
+                                                     "is (N,1,H,W), and meets it")
     gradient(
-        lambda s: softmax_cross_entropy(s, labels)[0], scores, 1.0, run(answer, (p, target, known)), "dscores",
+        lambda s: softmax_cross_entropy(s, labels)[0], scores, 1.0, mine, "dscores",
         suspects={
             "that is the gradient of the sum: divide by the number of counted pixels": (p - onehot) * mask,
             "void pixels have a gradient: multiply by known": (p - onehot) / count,
@@ -63,6 +83,7 @@ def loss_backward(answer):
             "divided by the size of p; the mean is over pixels, known.sum() of them, and not over classes too":
                 (p - onehot) * mask / p.size,
             "divided by the number of images; the mean is over the counted pixels": (p - onehot) * mask / len(p),
+            "brackets are missing: mask and division are for the whole of (p - onehot)": p - onehot * mask / count,
             "that is p, and nothing was subtracted at the label": p * mask / count,
             "the sign is turned: it is p - onehot, what is minus what should be": (onehot - p) * mask / count,
         })
@@ -103,6 +124,7 @@ def start_sum(answer):
         "that is the logarithm to the base 10; the natural one is meant, np.log": counted * np.log10(7),
         "that is the logarithm to the base 2; the natural one is meant, np.log": counted * np.log2(7),
         "that is for 21 classes; Harbour has 7": counted * np.log(21),
+        "36,305 is the number of both pictures together": 2 * truth,
         "that is for one picture; there are two": truth / 2,
     }, "another number: each counted pixel costs the same at the start, as it has 7 equal probabilities", 2e-3)
     return f"the library says {truth:.0f} for equal scores and these labels"
@@ -118,6 +140,9 @@ def sum_rate(answer):
         "divided by the number of images; the mean is over pixels": 0.01 / 2,
         "divided by the numbers in the score map; the mean is over pixels, not over classes": 0.01 / counted / 7,
         "momentum is in this number: it is the same for both losses, so it does not matter here": 0.001 / counted,
+        "36,305 is the number of both pictures together": 0.02 / counted,
+        "that is the rate of the papers' FCN-32s; the rule of section 6 is asked for, not a number": 1e-10,
+        "rounded too much: give the quotient itself": 3e-7,
     }, "another number: rate times gradient is to be the same, and the gradients differ by the factor M", 0.02)
     scores = np.random.default_rng(2).normal(size=(2, 7, *labels.shape[1:]))
     mean, total = (softmax_cross_entropy(scores, labels, reduction=r)[0] for r in ("mean", "sum"))
@@ -146,6 +171,21 @@ def _steps(flaw=None):
             elif flaw == "decay outside":
                 v = kept * v + rate * a * grads[name]
                 w = w - v - rate * decay * d * w
+            elif flaw == "decay without rate":
+                v = kept * v + rate * a * grads[name] + decay * d * w
+                w = w - v
+            elif flaw == "rate twice":
+                v = kept * v + rate * a * g
+                w = w - rate * v
+            elif flaw == "momentum last":
+                v = kept * (v + rate * a * g)
+                w = w - v
+            elif flaw == "momentum added":
+                v = v + kept * v + rate * a * g
+                w = w - v
+            elif flaw == "old velocity":
+                w = w - v
+                v = kept * v + rate * a * (grads[name] + decay * d * w)
             else:
                 v = kept * v + rate * a * g
                 w = w + v if flaw == "uphill" else w - v
@@ -161,6 +201,13 @@ FLAWS = {
     "rate outside": "equal as long as the rate stays the same, and the check changes it: here the rate stands inside "
                     "the velocity, v += rate * ..., and not in the last line",
     "decay outside": "weight decay goes past the velocity: it is part of the gradient here",
+    "decay without rate": "brackets are missing: the rate multiplies g + weight_decay * d * w, both terms of it",
+    "rate twice": "the rate is in the velocity already, and is taken once more in the last line: w -= v",
+    "momentum last": "momentum also multiplies the new gradient: shrink the old velocity first, v *= momentum, then "
+                     "add",
+    "momentum added": "v += momentum * v + ... keeps the whole old velocity and adds to it: v *= momentum, then "
+                      "v += ...",
+    "old velocity": "the weights move by the old velocity: w -= v comes last",
     "uphill": "these steps go uphill: w -= v",
 }
 
@@ -190,8 +237,8 @@ def sgd_step(answer):
         raise Wrong("a new array was put into params; the layers hold the old ones, which did not move: change w in "
                     "place, w -= v")
     if not moved:
-        raise Wrong("nothing moved: w = w - v makes a new array that no layer knows of; w -= v changes the one they "
-                    "hold")
+        raise Wrong("nothing moved. If a line says w = w - v: that makes a new array that no layer knows of; w -= v "
+                    "changes the one they hold")
     for flaw, words in FLAWS.items():
         wrong = _steps(flaw)[1]
         if all(near(params[name], wrong[name]) for name in wrong):

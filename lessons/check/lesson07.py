@@ -21,7 +21,7 @@ def _net():
 def shapes(answer):
     mine = value(answer)
     if len(mine) != 4 or any(len(value(shape)) != 3 for shape in mine):
-        raise Wrong("four shapes are asked for, each (channels, height, width), as a tuple of tuples")
+        raise Wrong("four shapes are asked for, each (channels, height, width), as a tuple of tuples; N is left out")
     net = build("fcn32s", classes=7)
     x, truth = np.zeros((1, 3, 128, 160), np.float32), {}
     for name, layer in net.layers.items():
@@ -33,11 +33,14 @@ def shapes(answer):
             continue
         if shape[0] == should[0] and shape[1:] == should[:0:-1]:
             raise Wrong(f"{name}: height before width; a scene is 128 high and 160 wide")
+        if shape == (*should[1:], should[0]):
+            raise Wrong(f"{name}: channels first, then height and width")
         if name == "fc6" and shape[1:] == (2, 3):
             raise Wrong("fc6: it is padded by 1, so its 3 x 3 kernel can be laid around every cell: the map keeps its "
                         "size")
         if name == "pool4" and shape[1:] in ((16, 20), (4, 5)):
-            raise Wrong("pool4: four poolings, four halvings; that is one too few or one too many")
+            raise Wrong("pool4: four poolings, four halvings; that is one "
+                        + ("too few" if shape[1:] == (16, 20) else "too many"))
         if shape[1:] != should[1:]:
             raise Wrong(f"{name}: {shape[1]} x {shape[2]} cells are not right; count the halvings before it, and what "
                         "the upsampling makes of them")
@@ -51,7 +54,13 @@ def forward32s(answer):
     truth = net.forward(x)
     for layer in net.layers.values():
         layer.cache = None
-    mine = run(answer, dict(net.layers), x)
+    def whole(layers, x):
+        given = value(answer)(layers, x)
+        if isinstance(given, tuple) and len(given) == 2 and given[0] is not None and given[1] is None:
+            raise Wrong("the cache is None: crop(x, offset, height, width) returns the cut map and a cache")
+        return given
+
+    mine = run(whole, dict(net.layers), x)
     if not isinstance(mine, tuple) or len(mine) != 2:
         raise Wrong("two things are asked for: the scores, and the cache of crop, which the way back needs")
     scores, cache = mine
@@ -61,10 +70,11 @@ def forward32s(answer):
     high, wide = up.shape[2] - SIZE[0], up.shape[3] - SIZE[1]
     middle = up[:, :, high // 2:high // 2 + SIZE[0], wide // 2:wide // 2 + SIZE[1]]
     end = up[:, :, high:, wide:]
-    offset = "is cut from the {} of the upsampled map; in this net both begin at the same pixel, so the offset is 0"
+    offset = "cut {} of the upsampled map; in this net map and image begin at the same pixel, so the offset is 0"
     equal(scores, truth, "scores", suspects={
-        offset.format("middle"): middle, offset.format("end"): end,
-        "is as large as the upsampled map: cut it to the image": up,
+        offset.format("from the middle"): middle, offset.format("from the end"): end,
+        offset.format("from pixel (19, 19), as in the authors' net,"): up[:, :, 19:19 + SIZE[0], 19:19 + SIZE[1]],
+        "as large as the upsampled map: cut them to the image, whose size has to be noted before the loop": up,
     })
     if any(layer.cache is None for layer in net.layers.values()):
         raise Wrong("the scores are right, but no layer remembers what its backward pass needs: forward(x, train=True)")
@@ -83,12 +93,14 @@ def backward32s(answer):
     truth = {name: g.copy() for name, g in net.grads.items()}
     for layer in net.layers.values():
         layer.grads = {}
-    cache = net.head.caches[-1]
+    cache, up, order = net.head.caches[-1], x, []
+    for name, layer in net.layers.items():
+        up = layer._infer(up)[0]
+        layer.backward = _watched(name, layer.backward, up.shape, order)
     try:
         mine = run(answer, dict(net.layers), dscores, cache)
     except (ValueError, IndexError, AttributeError, TypeError) as error:
-        raise Wrong(f"it stops on the way ({error}). The last layer, upscore, is the first on the way back, and made a "
-                    "map of 64 x 64 for the image of 37 x 45: its gradient has to be that large") from error
+        raise Wrong(f"it stops on the way: {error}") from error
     if not isinstance(mine, dict):
         raise Wrong(f"a dictionary of gradients by name is asked for, not {type(mine).__name__}")
     if missing := [name for name in truth if name not in mine]:
@@ -97,6 +109,22 @@ def backward32s(answer):
     for name in reversed(truth):
         equal(mine[name], truth[name], f"the gradient of {name}")
     return f"all {len(truth)} gradients are those of the library"
+
+
+def _watched(name, backward, shape, order):
+    """A layer's backward that looks at the gradient it is handed, and notes the layer's name in `order`."""
+    def watched(dy):
+        if not order and name != "upscore":
+            raise Wrong(f"the way back begins with {name}; the last layer, upscore, is the first on the way back")
+        if np.shape(dy) != shape and not order:
+            raise Wrong(f"upscore is handed a gradient of shape {np.shape(dy)}, but made a map of {shape}: what crop "
+                        "has cut off is missing, and crop_backward(dscores, cache) brings it back")
+        if np.shape(dy) != shape:
+            raise Wrong(f"{name} is handed a gradient of shape {np.shape(dy)}, but made a map of {shape}: each layer "
+                        f"takes what the backward of the layer above it has returned, here that of {order[-1]}")
+        order.append(name)
+        return backward(dy)
+    return watched
 
 
 @exercise
@@ -149,7 +177,7 @@ def corner(answer):
     if np.isclose(mine, 1):
         raise Wrong("1 it is nearly in the cell's own middle, 15.5 pixels further down and right")
     if np.isclose(mine, line, atol=0.006):
-        raise Wrong("that is what one axis takes away; the pixel is off the middle along both")
+        raise Wrong("that is the factor of one axis; the pixel is off the middle along both")
     if np.isclose(mine, 0.25, atol=0.001):
         raise Wrong("nearly: the pixel is 15.5 pixels off the middle, not 16, along both axes")
     if np.isclose(mine, 2 * line - 1, atol=0.005):

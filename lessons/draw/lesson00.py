@@ -1,8 +1,12 @@
 """Drawings of lesson 00: pictures and their names, and what lies between."""
+from pathlib import Path
+
 import numpy as np
+from matplotlib.cbook import get_sample_data
 from matplotlib.patches import Rectangle
 
 from lessons import draw
+from minifcn.datasets import harbour
 from minifcn.metrics import IGNORE
 from minifcn.overlay import lit, overlay
 
@@ -21,8 +25,8 @@ def three_nets(image, truth, guesses, dataset):
     draw.picture(axes[0, 0], image, "the picture")
     draw.labels(axes[0, 1], truth, dataset.colors, "the truth (pale: void)")
     draw.bare(axes[0, 2])
-    axes[0, 2].text(0.5, 0.5, "below\n\ndark: right\nbright: wrong, in the\ncolour of the wrong name", ha="center",
-                    va="center", fontsize=11)
+    axes[0, 2].text(0.5, 0.5, "below\n\ndark: right, or void\nbright: wrong, in the colour\nof the wrong name\n"
+                    "(grey: background)", ha="center", va="center", fontsize=11)
     for place, (name, guess) in zip(axes[1], guesses.items(), strict=True):
         draw.picture(place, lit(guess, truth, dataset.colors), f"FCN-{name}")
     draw.legend(figure, dataset.classes, dataset.colors)
@@ -62,10 +66,10 @@ def shrinking(image, maps, names):
     return figure
 
 
-def head(image, steps, dataset):
+def head(steps, dataset):
     """Scores of every class at every step, and the names they give."""
     classes = len(dataset.classes)
-    figure, axes = draw.panels(len(steps), classes + 1, width=9, height=4.6)
+    figure, axes = draw.panels(len(steps), classes + 1, width=9, height=4.9)
     for row, scores in zip(axes, steps, strict=True):
         limit = np.abs(scores).max() / 2  # the largest are far below 0: they may fade out
         for place, some in zip(row, scores[0], strict=False):
@@ -74,20 +78,40 @@ def head(image, steps, dataset):
         row[0].set_ylabel(f"{scores.shape[2]} x {scores.shape[3]}", fontsize=9.5)
     for place, name in zip(axes[0], (*dataset.classes, "names"), strict=True):
         place.set_title(name, fontsize=9.5)
-    figure.supxlabel("orange: score above 0, violet: below", fontsize=9.5)
-    return figure
-
-
-def covered(image, names, hidden, after, share, dataset):
-    """A picture and its names; then the same for every part that is hidden, {part: ...}."""
-    figure, axes = draw.panels(2, 1 + len(hidden), width=9, height=4.4)
-    draw.picture(axes[0, 0], image, "the scene\n")
-    draw.labels(axes[1, 0], names, dataset.colors)
-    for column, part in zip(axes.T[1:], hidden, strict=True):
-        draw.picture(column[0], hidden[part], f"{part} covered: {100 * share[part]:.0f} %\nof the rest is person")
-        draw.labels(column[1], after[part], dataset.colors)
     draw.legend(figure, dataset.classes, dataset.colors)
     return figure
+
+
+def covered(pictures, names, share, dataset):
+    """Pictures with something covered, and their names below, {part: ...} each."""
+    figure, axes = draw.panels(2, len(pictures), width=9, height=4.4)
+    for column, part in zip(axes.T, pictures, strict=True):
+        whom = "him" if part == "nothing" else "the rest"
+        draw.picture(column[0], pictures[part], f"{part} covered: {100 * share[part]:.0f} %\nof {whom} is person")
+        draw.labels(column[1], names[part], dataset.colors)
+    draw.legend(figure, dataset.classes, dataset.colors)
+    return figure
+
+
+def sizes(truths, guesses, dataset):
+    """What a net says of one scene in several sizes, errors lit."""
+    figure, axes = draw.panels(1, len(truths), width=9, height=4.3)
+    for place, truth, guess in zip(axes[0], truths, guesses, strict=True):
+        share = np.mean((guess == truth)[truth != IGNORE])
+        height, width = truth.shape
+        draw.picture(place, lit(guess, truth, dataset.colors),
+                     f"{height} x {width} pixels: {100 * share:.0f} % right (bright: wrong)")
+    draw.legend(figure, dataset.classes, dataset.colors)
+    return figure
+
+
+def sample():
+    """Where the portrait lies that comes with matplotlib; a scene of Harbour where matplotlib came without it."""
+    portrait = Path(get_sample_data("grace_hopper.jpg", asfileobj=False))
+    if portrait.exists():
+        return portrait
+    print("This matplotlib came without the portrait that the text below speaks of: here is a harbour instead.")
+    return harbour.root() / "JPEGImages" / "harbour_250.jpg"
 
 
 def fresh(image, truth, guess, dataset):

@@ -67,6 +67,7 @@ def crops(image, middles, pieces, probabilities, classes, side):
         axes[0, number].plot(side // 2, side // 2, "+", color="black", ms=9, mew=1.5)
         bars = axes[1, number]
         bars.barh(range(len(classes)), p, color=[RED if k == p.argmax() else "0.7" for k in range(len(classes))])
+        bars.text(p.max() - 0.03, p.argmax(), f"{p.max():.2f}", ha="right", va="center", fontsize=9, color="black")
         bars.set_yticks(range(len(classes)), classes if number == 1 else [""] * len(classes))
         bars.set(xlim=(0, 1), xticks=(0, 0.5, 1), xlabel="probability")
         bars.invert_yaxis()
@@ -158,21 +159,21 @@ def halvings(image, steps):
 
 def stitching(image, truth, maps, colors, classes):
     """Names at several steps beside the scene and its truth."""
-    figure, axes = panels(2, 3, 9, 5.2)
+    figure, axes = panels(2, 3, 9, 5.2) if maps.keys() - {32, 16} else panels(1, 4, 9, 2.7)
     height, width = truth.shape
     over = (-0.5, width - 0.5, height - 0.5, -0.5)
     picture(axes[0, 0], image, "the scene")
     picture(axes[0, 1], flat(truth, colors), "the truth")
-    left = [axes[0, 2], *axes[1]]
+    left, there = list(axes.flat[2:]), np.unique(truth)
     for step, (names, share) in maps.items():
-        panel, runs = left.pop(0), (32 // step) ** 2
+        panel, runs, there = left.pop(0), (32 // step) ** 2, np.union1d(there, names)
         picture(panel, flat(names, colors), f"step {step}: {runs} run{'s' * (runs > 1)}, {100 * share:.0f} % right",
                 extent=over)
         if step >= 16:
             lines(panel, *names.shape, over, "0.4")
     for panel in left:
         panel.set_visible(False)
-    legend(figure, classes, colors)
+    legend(figure, classes, colors, there[there < len(classes)])
     return figure
 
 

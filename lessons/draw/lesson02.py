@@ -4,8 +4,6 @@ One drawing area a frame, in units of cells, y downwards. What a window sees is 
 sees is blue with a dashed one, padding is grey, what is not there yet is empty.
 """
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.colors import ListedColormap
 from matplotlib.patches import Rectangle
 
 from lessons import draw
@@ -46,14 +44,12 @@ def _cells(rows, columns, look):
 
 
 def kernel_at_work(image, maps):
-    """A photo, and two maps of signed responses beside it, white where nearly nothing comes out."""
+    """A photo, and two maps of signed responses beside it, the second first; white where nearly nothing comes out."""
     figure, axes = draw.panels(1, 3, height=2.7)
     draw.picture(axes[0, 0], image, "the photo")
     limit = 0.8 * np.abs(maps).max()
-    steps = colormaps["PuOr_r"](np.linspace(0, 1, 19))  # few and far apart: the palette is shared with the photo's
-    steps[9] = 1
-    for ax, values, title in zip(axes[0, 1:], maps, "AB", strict=True):
-        draw.picture(ax, values, f"map {title}", cmap=ListedColormap(steps), vmin=-limit, vmax=limit)
+    for ax, values, title in zip(axes[0, 1:], maps[::-1], "AB", strict=True):
+        draw.picture(ax, values, f"map {title}", cmap="PuOr_r", vmin=-limit, vmax=limit)
     return _room(figure)
 
 
@@ -84,13 +80,13 @@ def rulers(cases):
     """
     depths = [2.2 + 0.65 * drawn for *_, drawn in cases]
     widest = max(size + 2 * pad for _, size, _, _, pad, _, _ in cases)
-    figure, axes = draw.panels(1, 1, width=7.6, height=7.6 * sum(depths) / (widest + 8))
+    figure, axes = draw.panels(1, 1, width=6.5, height=6.5 * sum(depths) / (widest + 5.4))
     ax = axes[0, 0]
-    ax.set(xlim=(-7.6, widest + 0.4), ylim=(sum(depths) - 0.8, -0.2), aspect="equal")
+    ax.set(xlim=(-5, widest + 0.4), ylim=(sum(depths) - 0.8, -0.2), aspect="equal")
     draw.bare(ax)
     for number, (title, size, k, stride, pad, dilation, drawn) in enumerate(cases):
         top = sum(depths[:number])
-        ax.text(-7.6, top + 0.55, title, va="center", fontsize=10)
+        ax.text(-5, top + 0.55, title, va="center", fontsize=10)
         line = [""] * pad + [str(pixel) for pixel in range(size)] + [""] * pad
         grey = {(0, column): GREY for column, text in enumerate(line) if not text}
         _grid(ax, 0, top, [line], size=10, fill=grey)
@@ -164,14 +160,19 @@ def tap_meets(height, width, k, stride, pad, chosen):
     return _room(figure)
 
 
-def appearances(height, width, k, pads):
-    """How often every pixel stands in the column matrix, stride 1, for some paddings."""
-    figure, axes = draw.panels(1, len(pads), height=2.6)
+def appearances(height, width, k):
+    """How often every pixel stands in the column matrix, stride 1, without padding and with 1.
+
+    With padding the corners and the pixels that all taps meet are left to the reader.
+    """
+    figure, axes = draw.panels(1, 2, height=2.6)
     names = np.arange(1, height * width + 1).reshape(1, 1, height, width)
-    for ax, pad in zip(axes[0], pads, strict=True):
+    for ax, pad in zip(axes[0], (0, 1), strict=True):
         count = np.bincount(im2col(names, k, 1, pad).ravel(), minlength=names.size + 1)[1:].reshape(height, width)
-        share = (count / k**2)[..., None]
-        draw.numbers(ax, count, f"{k} x {k}, padding {pad}", colors=1 - share * (1 - np.array(PATCH["fill"])))
+        hidden = (pad > 0) & ((count == count[0, 0]) | (count == k**2))
+        share = np.where(hidden, 0, count / k**2)[..., None]
+        draw.numbers(ax, np.where(hidden, "?", count.astype(str)), f"{k} x {k}, padding {pad}", form="{}",
+                     colors=1 - share * (1 - np.array(PATCH["fill"])))
     return _room(figure)
 
 
@@ -244,10 +245,11 @@ def sliding(x, w, frames, blank):
         for column, (a, b) in enumerate(np.ndindex(u_all, v_all)):
             ax.text(x_left + column + 0.5, top - 0.2, f"{a},{b}", ha="center", va="bottom", fontsize=9)
         ax.text(x_left - 0.2, top - 0.2, "c,i,j", ha="right", va="bottom", fontsize=9)
-        ax.text(x_left, top - 1.1, "X: a patch a column", va="bottom", fontsize=9)
-        ax.text(0, y_top - 0.2, "W: a filter a row", va="bottom", fontsize=9)
+        ax.text(x_left, top - 1.1, "X: column = patch", va="bottom", fontsize=9)
+        ax.text(0, y_top - 0.2, "W: row = filter", va="bottom", fontsize=9)
         ax.text(x_left, y_top - 0.2, "Y = W @ X", va="bottom", fontsize=9)
-    return _room(figure)
+    _room(figure).get_layout_engine().set(wspace=0.05)
+    return figure
 
 
 def filling(x, k, steps):
@@ -286,7 +288,7 @@ def costs(names, before, after, work, hidden):
     axes[0, 0].set(title="memory", xlabel="gigabytes (float32)", xlim=(0, 1.2))
     axes[0, 0].legend(loc="lower right", frameon=False)
     axes[0, 1].barh(rows, np.where(shown, work, 0), 0.6, color=draw.ORANGE, edgecolor="black", lw=0.6)
-    axes[0, 1].set(title="work", xlabel="multiply-adds, in 1,000,000,000")
+    axes[0, 1].set(title="work", xlabel="billions of multiply-adds")
     for ax in axes[0]:
         ax.text(0.02 * ax.get_xlim()[1], names.index(hidden), "? yours to draw", va="center", fontsize=9.5)
     axes[0, 0].set_yticks(rows, names)

@@ -83,7 +83,7 @@ def product(w, x, y, dy, dw, f, q):
     row, line = np.arange(len(y))[:, None] == f, np.arange(len(x))[:, None] == q
     one = np.zeros(w.shape, bool)
     one[f, q] = True
-    for place, array, title, lit, color in zip(axes[0], (w, x, y, dy, dw), ("W", "X", "Y = W X", "dY", "dW = dY Xᵀ"),
+    for place, array, title, lit, color in zip(axes[0], (w, x, y, dy, dw), ("W", "X", "Y = W X", "dY", "dW"),
                                                (one, line, row, row, one), (PALE, PALE, PALE, WARM, WARM), strict=True):
         lit = np.broadcast_to(lit, array.shape)
         numbers(place, array, title, colors=filled(array.shape, color, lit), lit=lit & one if lit is one else None)

@@ -7,7 +7,6 @@ from lessons import draw
 from minifcn.overlay import lit
 from minifcn.palette import VOID_COLOR
 
-LEVELS = matplotlib.colormaps["cividis"].resampled(128)  # few enough that draw.show keeps every one of them
 TINTS = np.array(((1, 1, 1), (0.80, 0.89, 0.97), (1, 0.90, 0.68), (0.86, 0.86, 0.86), (0.97, 0.78, 0.68)))
 
 
@@ -19,7 +18,7 @@ def question(image, cells, large, name):
     colors = matplotlib.colormaps["cividis"]((cells - low) / (high - low))[..., :3]
     draw.numbers(axes[1], cells, f'scores of "{name}", {cells.shape[0]} x {cells.shape[1]}', form="{:.0f}",
                  colors=colors)
-    draw.picture(axes[2], large, f"enlarged, {large.shape[0]} x {large.shape[1]}", cmap=LEVELS, vmin=low, vmax=high)
+    draw.picture(axes[2], large, f"enlarged, {large.shape[0]} x {large.shape[1]}", cmap="cividis", vmin=low, vmax=high)
     levels = np.arange(5 * np.ceil(low / 5), high, 5)
     axes[2].contour(large, levels=levels, linewidths=1, colors=["white" if level < 0 else "black" for level in levels],
                     linestyles=["--" if level < 0 else "-" for level in levels])
@@ -137,11 +136,10 @@ def three_maps(maps, titles):
     figure, (axes,) = draw.panels(1, 3, height=2.5)
     low, high = min(a.min() for a in maps[:2]), max(a.max() for a in maps[:2])
     for some, array, title in zip(axes[:2], maps, titles, strict=False):
-        shown = draw.picture(some, array, title, cmap=LEVELS, vmin=low, vmax=high)
+        shown = draw.picture(some, array, title, cmap="cividis", vmin=low, vmax=high)
     figure.colorbar(shown, ax=axes[1], shrink=0.75)
     top = np.abs(maps[2]).max()
-    signed = matplotlib.colormaps["PuOr_r"].resampled(65)
-    shown = draw.picture(axes[2], maps[2], titles[2], cmap=signed, vmin=-top, vmax=top)
+    shown = draw.picture(axes[2], maps[2], titles[2], cmap="PuOr_r", vmin=-top, vmax=top)
     figure.colorbar(shown, ax=axes[2], shrink=0.75)
     return figure
 
@@ -186,7 +184,7 @@ def side_by_side(maps, titles):
     figure, (axes,) = draw.panels(1, len(maps), width=7.5, height=3.1)
     low, high = min(a.min() for a in maps), max(a.max() for a in maps)
     for some, array, title in zip(axes, maps, titles, strict=True):
-        draw.picture(some, array, title, cmap=LEVELS, vmin=low, vmax=high)
+        draw.picture(some, array, title, cmap="cividis", vmin=low, vmax=high)
     return figure
 
 

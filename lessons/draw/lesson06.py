@@ -23,7 +23,7 @@ def scene(image, labels, classes, colors, top, left, side=32):
 
 
 def hurt(labels, predicted, losses, colors, shares, marks):
-    """The prediction, the loss of every pixel, and how much of the loss the dearest pixels hold."""
+    """The prediction, the loss of every pixel, and how much of all loss lies on how few pixels."""
     figure, axes = draw.panels(1, 3, height=3.0, width_ratios=(1, 1, 0.75))
     draw.labels(axes[0, 0], predicted, colors, "what the net says")
     shown = np.ma.masked_where(labels == VOID, losses)
@@ -38,8 +38,8 @@ def hurt(labels, predicted, losses, colors, shares, marks):
         ax.plot(100 * pixels, 100 * share, "o", color=draw.BLACK, ms=6)
         ax.annotate(f"{pixels:.0%} of the pixels:\n{share:.0%} of the loss", (100 * pixels, 100 * share), (9, -4),
                     textcoords="offset points", va="top", fontsize=9)
-    ax.set(xlim=(-1, 60), ylim=(0, 104), xlabel="% of the pixels, dearest first", ylabel="% of the loss",
-           title="who holds the loss?")
+    ax.set(xlim=(-1, 60), ylim=(0, 104), xlabel="% of the pixels, largest loss first",
+           ylabel="% of the loss", title="how few hold how much?")
     return figure
 
 

@@ -3,8 +3,9 @@
 # **A classifier gives a picture one name. How does the same net, with the same numbers in it, come to name every part
 # of a picture?**
 #
-# By a change of view, not by training: its fully connected layers are convolutions that happen to fit in one place.
-# Give them a larger map and they fit in many. That is the first half of a fully convolutional network (FCN).
+# By a change of view, not by training. Such a net hands on maps: grids of numbers, one grid for each channel. Its fully
+# connected layers are convolutions that happen to fit in one place of their map. Give them a larger map and they fit in
+# many. That is the first half of a fully convolutional network (FCN).
 #
 # At the end you will be able to
 # - say what naming, boxing and segmenting each leave out;
@@ -16,7 +17,7 @@
 # one place.
 
 # %%
-import time
+from timeit import repeat
 
 import numpy as np
 
@@ -51,7 +52,7 @@ draw.show(figures.tasks(image, labels, val.classes, val.colors, several=["person
 # | boxing (detection) | a rectangle and a name for each thing | which of the pixels in the box are the thing |
 # | segmenting (semantic segmentation) | a class for every pixel | how many: people who touch become one region |
 #
-# There are four people in the scene. The mask of people has three regions, so the boxes drawn from it are three too.
+# There are four people; their mask has three regions, so it gives only three boxes.
 #
 # **Predict.** Look at the hut's box. Which share of its pixels is hut: a third, a half, or two thirds?
 
@@ -63,14 +64,14 @@ print(f"in the hut's box {np.mean(box == HUT):.0%} of the pixels are hut, {np.me
 print("names, from the mask alone:", [val.classes[k] for k in np.unique(labels) if 0 < k < 255])
 
 # %% [markdown]
-# The box was computed from the mask, and so were the names. It does not work the other way round: a name tells no box,
-# and a box tells no mask. (255 is *void*: a line two pixels wide along every border, where nothing is asked.) The mask
-# is the finest of the three answers. The net we begin with gives the coarsest.
+# A third. Names and boxes follow from the mask, but no mask follows from a box, and no box from a name. The mask is the
+# finest of the three answers; the net we begin with gives the coarsest. (255 is *void*: a line two pixels wide along
+# every border, where nothing is asked.)
 #
 # ## A net that gives one name
-# `harbour-classifier` takes a crop of 96 x 96 pixels and names the thing **in its middle**. Where a crop hangs over the
-# edge of the image it is filled with grey. Its scores, one a class, become probabilities by a softmax: exponentials,
-# divided by their sum.
+# `harbour-classifier` takes a crop of 96 x 96 pixels and names the thing **in its middle**. What lies outside the image
+# is filled with grey. Its scores, one for each class, become probabilities by a softmax: exponentials, divided by their
+# sum.
 #
 # **Predict.** Three crops are cut below: around the second person in the boat, around the sheep, and around a piece of
 # sky just above the roof. Of which will the net be least sure?
@@ -84,22 +85,22 @@ def softmax(scores):
 
 model = minifcn.load("harbour-classifier")
 net = model.net
-print(f"right about {model.meta['scores']['accuracy']:.0%} of the crops of scenes that it has not learned from")
+print(f"right for {model.meta['scores']['accuracy']:.0%} of the crops from scenes it was not trained on")
 middles = [(62, 30), (78, 90), (20, 100)]
 pieces = np.stack([cut(image, row, column, net.side) for row, column in middles])
 scores = net.forward(net.preprocess(pieces))
 print("crops", pieces.shape, "  scores", scores.shape, "  names", [val.classes[k] for k in scores.argmax(axis=1)])
 draw.show(figures.crops(image, middles, pieces, softmax(scores), val.classes, net.side), """Left the scene with three
-    crops framed, numbered in their middles. Right the crops, a cross in each middle, and beneath each a bar a class:
-    person 0.9 for the first, sheep 1.0 for the second; the third, sky just above the roof, is background 0.7 and hut
-    0.2.""")
+    crops framed, numbered in their middles. Right the crops, a cross in each middle, and beneath each a bar for each
+    class: person 0.9 for the first, sheep 1.0 for the second; the third, sky just above the roof, is background 0.7
+    and hut 0.2.""")
 
 # %% [markdown]
 # ## Where it stops
-# The whole scene is larger than a crop. Why not give the classifier the scene?
+# Why not give the classifier the whole scene? It is a chain: convolutions and poolings, then three fully connected
+# layers `fc6`, `fc7`, `fc8`.
 #
-# **Predict.** The net is a chain: convolutions and poolings, then three fully connected layers `fc6`, `fc7`, `fc8`.
-# Which layer is the first that cannot take the larger image?
+# **Predict.** Which layer is the first that cannot take the larger image?
 
 # %%
 def walk(x):
@@ -119,9 +120,8 @@ except ValueError as refusal:
     print("  fc6 refuses:", refusal)
 
 # %% [markdown]
-# Convolutions and poolings do the same thing at every place, however many places there are. Only `fc6` has a fixed
-# number of weights for a fixed number of inputs: 128 channels x 3 x 3 cells, flattened, are 1152. The scene would bring
-# 128 x 4 x 5 = 2560.
+# Convolutions and poolings do the same thing at every place, however many places there are. `fc6` has one weight for
+# each of its inputs: 128 channels x 3 x 3 cells, flattened, are 1152. The scene brings 128 x 4 x 5 = 2560.
 #
 # ## The smallest case, by hand
 # A map with one channel and 2 x 2 cells, and a fully connected layer with 4 inputs and 2 outputs:
@@ -142,11 +142,10 @@ y
 # %% [markdown]
 # Now fold each row of $W$ back into 2 x 2, the way $x$ was unfolded. Multiply cell by cell and add: the same sum,
 # written as a square. A square of weights laid on a map is a **kernel**, and to lay it on every place where it fits is
-# a **convolution**: a weighted sum of each patch. We use the library's `conv2d` as a black box here; lesson 02 takes
-# it apart.
+# a **convolution**: a weighted sum of each patch. Here the library's `conv2d` is a black box; lesson 02 opens it.
 #
-# It wants `x` as (N,C,H,W) and `w` as (F,C,K,K): N images, C channels, H x W cells; F filters, one for each output; K
-# is the kernel's side.
+# It takes `x` as (N,C,H,W) and `w` as (F,C,K,K): N images, C channels, H x W cells; F filters, one for each output; K
+# is the kernel's side. It gives `y` and a cache, kept for the gradients.
 #
 # **Predict.** In how many places does a 2 x 2 kernel fit into a 2 x 2 map? What shape has the result?
 
@@ -157,8 +156,8 @@ assert y.shape == (1, 2, 1, 1) and y.ravel().tolist() == [-3, 10]
 print(w[0, 0], w[1, 0], y.shape, sep="\n")
 
 # %% [markdown]
-# One place, one answer: a fully connected layer is a convolution whose kernel is as large as its map. And a kernel can
-# do what the matrix could not: take a larger map.
+# One place, one answer for each filter: a fully connected layer is a convolution whose kernel is as large as its map.
+# And a kernel can do what the matrix could not: take a larger map.
 #
 # **Predict.** The same kernels over a map of 3 x 4 cells: how many answers does each give? (In a row of H cells the
 # first place of a kernel of side K is 0, the last is H - K.) And what is the first kernel's answer at place (0, 0)?
@@ -183,7 +182,7 @@ draw.show(figures.folding(w[0, 0], larger, y[0, 0], (1, 2)), """A row of four we
 def slide(x, w, k):
     """What a fully connected layer says of every k x k patch: x (C,H,W), w (F,C*k*k) -> y (F, H-k+1, W-k+1)."""
     _, height, width = x.shape
-    y = np.empty((len(w), height - k + 1, width - k + 1))
+    y = np.zeros((len(w), height - k + 1, width - k + 1))
     for u in range(height - k + 1):
         for v in range(width - k + 1):
             patch = x[:, u:u + k, v:v + k]  # (C,k,k)
@@ -259,9 +258,8 @@ for u, v in np.ndindex(3, 4):
 print(y.shape, "and all", y.size, "answers are the layer's")
 
 # %% [markdown]
-# > **Why not simpler?** Fold in whatever order gives the right shape: `w.reshape(F, K, K, C)` has as many numbers, and
-# > with its axes put in order the same shape. But it hands most weights to another cell and channel. Nothing complains;
-# > the answers are just wrong.
+# > **Why not simpler?** Fold in any order that gives the right shape: `w.reshape(F, K, K, C)`, its axes then put in
+# > order. But that hands most weights to another cell and channel. Nothing complains; the answers are wrong.
 #
 # **Predict.** How many of the 48 weights in a row are still in their place?
 
@@ -286,15 +284,13 @@ print("wrongly folded ", conv2d(x_first[None], wrong)[0].ravel().round(1))
 # $$y_f = b_f + \sum_l w_{fl}\,x_l \quad\text{in one place;}\qquad
 #   y_{fuv} = b_f + \sum_{c,i,j} w_{fcij}\; x_{c,\,u+i,\,v+j}\quad\text{in every place.}$$
 # ### What to remember
-# x and w: each is what the other is multiplied with when the gradient comes back.
+# x and w: the gradient for w needs x, the gradient for x needs w.
 # ### Backward
 # In one place $\partial y_f / \partial w_{fl} = x_l$ and $\partial y_f / \partial x_l = w_{fl}$. So for a gradient dy
 # that arrives from above, $dw_{fl} = dy_f\,x_l$ (an outer product), $dx_l = \sum_f dy_f\,w_{fl}$ and $db_f = dy_f$. In
-# many places the same weights are used again and again, so their gradients **add up** over the places. Lesson 03
-# derives this at leisure.
+# many places the same weights are used again and again, so their gradients **add up**. Lesson 03 derives this slowly.
 # ### Check
-# `assert_gradient` nudges every number of its input a little up and down, and compares the change with the gradient it
-# is given.
+# `assert_gradient` moves every number of an input a little up and down, and compares the change with the gradient.
 #
 # **Predict.** The map is 6 x 7, the kernel 4 x 4. `dw` is a sum of how many outer products?
 
@@ -361,7 +357,7 @@ check.turned(turned)
 # </details>
 #
 # The library has this function too, `convolutional`; from here on we use it. `build` makes an FCN-32s with random
-# weights, and `load` copies the classifier's over them. (The paper's classifier knew 1000 other classes, so its last
+# weights, and `load` copies the classifier's over them. (The paper's classifiers knew 1000 other classes, so their last
 # layer was dropped and a new one began at zero. Our classes are the same, so we keep it.)
 
 # %%
@@ -378,17 +374,16 @@ print(f"{before.size:,} numbers before, the same {after.size:,} in the same orde
 # FCN-32s also enlarges its answer to the size of the image. We look at the map before that: what its layer `score_fr`
 # gives.
 #
-# `fc6` of the FCN has one thing that the classifier's had not: it is padded by 1. So its 3 x 3 kernel can be laid
-# around *every* cell of the map, those at the border included; outside the map it sees zeros, and the map keeps its
-# size.
+# One thing is new: `fc6` of the FCN is **padded** by 1, a ring of zeros around its map. So its 3 x 3 kernel can be laid
+# around *every* cell, those at the border included, and the map keeps its size.
 #
-# **Predict.** Five poolings, each halves. What shape has the answer for the three crops of 96 x 96? For the scene of
-# 128 x 160?
+# **Predict.** There are five poolings, and each halves height and width. What shape has the answer for the three crops
+# of 96 x 96? For the scene of 128 x 160?
 
 # %%
 def score_map(x):
     """The map of scores before it is enlarged: x (N,3,H,W), preprocessed -> (N,7,H/32,W/32)."""
-    features = fcn.body.forward(x)["drop7"]
+    features = fcn.body.forward(x)["drop7"]  # what fc7 gives, after its ReLU
     return fcn.layers["score_fr"].forward(features)
 
 
@@ -399,8 +394,7 @@ print(score_map(x_crops).shape, score_map(x_scene).shape)
 
 # %% [markdown]
 # ## Where the two agree
-# From a crop the FCN makes 3 x 3 answers, the classifier one. Only around the middle cell does the kernel of `fc6` lie
-# where the classifier's lay, with nothing outside.
+# For a crop the FCN gives 3 x 3 answers, the classifier one.
 #
 # **Predict.** Which of the nine cells equals the classifier's answer? To the last digit?
 
@@ -412,14 +406,14 @@ assert error[1, 1] < 1e-5  # float32: the same sums in another order differ in t
 assert np.delete(error.ravel(), 4).min() > 1e-2
 
 # %% [markdown]
-# In the middle of its crop the turned net **is** the classifier. The other eight cells answer questions that the
-# classifier was never asked: their kernels hang over the border.
+# Only in the middle does the kernel of `fc6` lie where the classifier's lay: there the turned net **is** the
+# classifier. In the other eight cells the kernel hangs over the border, as the classifier's never did.
 #
-# Now the scene. Cell (i, j) of its map is one block of 32 x 32 pixels, and the middle of the crop that begins a block
-# above and a block to the left: rows 32i - 32 to 32i + 63, with row 32i + 16 in the middle. A **sliding window** asks
-# the classifier about all those crops, one by one.
+# Now the scene. Cell (i, j) of its map stands for one block of 32 x 32 pixels. The crop with this block in its middle
+# is 3 x 3 blocks large: rows 32i - 32 to 32i + 63, with row 32i + 16 in the middle. A **sliding window** asks the
+# classifier about all those crops, one by one.
 #
-# **Predict.** Will the twenty answers equal the twenty cells to 1e-5: everywhere, somewhere or nowhere? And where will
+# **Predict.** Will the twenty answers equal the twenty cells (to 1e-5) everywhere, somewhere or nowhere? And where will
 # they differ most?
 
 # %%
@@ -445,10 +439,10 @@ draw.show(figures.agreement(image, difference, same), """Left the scene with a l
     another name.""")
 
 # %% [markdown]
-# Nowhere, but nearly in the six blocks whose crops lie inside the scene. Both nets are padded: every 3 x 3 convolution
-# puts a ring of zeros around its map. For a crop that ring lies where the crop ends, and in the scene there are real
-# neighbours instead. At the scene's edge the difference is larger: there the classifier is shown grey pixels, and the
-# FCN nothing.
+# Nowhere, but nearly in the six blocks whose crops lie inside the scene. The convolutions of both nets are padded, like
+# `fc6`: where a crop ends they see zeros, and in the scene they see the real neighbours. At the scene's edge the
+# difference is larger: there the classifier sees grey and computes features of it, layer after layer, where the FCN has
+# zeros in every layer.
 #
 # **Predict.** Take the padding away: where do the crops and the whole agree then? A small net will show it: a
 # convolution with a ReLU, then a fully connected layer over 4 x 4 cells, as a kernel.
@@ -471,12 +465,12 @@ for pad, side in ((0, 6), (1, 4)):  # crops of this side give one answer
     print(f"pad {pad}: {len(apart)} places, crop and whole differ by {min(apart):.1e} to {max(apart):.1e}")
 
 # %% [markdown]
-# Without padding: in every place, exactly (with poolings: at every step of the map). Padding is the price for maps that
-# are as large as the image.
+# Without padding: in every place, up to rounding. (With it, such small crops differ much more than ours did: of their
+# 4 x 4 cells twelve touch the zeros.) That is the price of padding, which keeps the maps from shrinking.
 #
 # ## What it saves
-# Neighbouring crops overlap, and the classifier works on the overlap again and again. A convolution's work is its
-# number of multiplications: cells out, times weights.
+# Neighbouring crops overlap, and the classifier works on the overlap again and again. The work of a convolution is its
+# number of multiplications: the cells that it gives, times its weights.
 #
 # **Exercise 4.** *Predict:* in the layers up to pool5, how many times as many multiplications do the twenty crops
 # (96 x 96) take as one run over the scene (128 x 160)?
@@ -526,24 +520,14 @@ draw.show(figures.work(list(crop), [20 * v for v in crop.values()], list(once.va
 # %% [markdown]
 # In `fc6`, `fc7` and `fc8` nothing is saved: twenty answers are twenty answers. What is shared is the work below them,
 # and that is nearly all of it. (The paper's example: AlexNet takes 1.2 ms for a crop of 227 x 227 in a batch, and 22 ms
-# for an image of 500 x 500, from which 10 x 10 answers come: over five times faster than a hundred crops.)
+# for an image of 500 x 500, which gives 10 x 10 answers: over five times faster than a hundred crops.)
 #
-# **Predict.** In seconds, will the ratio be larger or smaller than the 8.8 of all layers together?
+# **Predict.** Over all layers the ratio is 8.8. Will it be larger or smaller in seconds?
 
 # %%
-def fastest(f, tries=7):
-    """Seconds of the fastest of a few runs: the others waited for something else."""
-    took = []
-    for _ in range(tries):
-        began = time.perf_counter()
-        f()
-        took.append(time.perf_counter() - began)
-    return min(took)
-
-
-ratio = fastest(lambda: sliding_window(image)) / fastest(lambda: score_map(net.preprocess(image[None])))
-print(f"twenty crops take {ratio:.0f} times as long as one run")
-assert ratio > 2
+tasks = (lambda: sliding_window(image), lambda: score_map(net.preprocess(image[None])))
+crops_seconds, run_seconds = (min(repeat(task, number=1, repeat=7)) for task in tasks)  # the fastest of seven
+print(f"twenty crops take {crops_seconds / run_seconds:.0f} times as long as one run")
 
 # %% [markdown]
 # Usually larger: twenty small calls also pay twenty times for what every call costs.
@@ -556,17 +540,18 @@ assert ratio > 2
 p = softmax(score_map(x_scene))[0]  # (7, 4, 5)
 draw.show(figures.heat(image, p, val.classes, val.colors), """Seven panels, one a class, with its probability in each
     of 4 x 5 cells over the grey scene, written where it is 0.05 or more. Sheep: 1.0 in the two cells of the sheep,
-    0.2 in three cells of the sky. Hut: 0.8 and 1.0 in the cells above the sheep. Boat: 0.8 or 0.9 in three cells at
-    the left. Person: 0.9, 0.6 and 0.7 at the people. Lighthouse and buoy: nothing. Last panel: the likeliest class
-    of each cell.""")
+    0.2 in the three cells at the top right. Hut: 0.8 and 1.0 in the cells above the sheep. Boat: 0.8 or 0.9 in three
+    cells at the left. Person: 0.9, 0.6 and 0.7 at the people. Lighthouse and buoy: nothing. Last panel: the likeliest
+    class of each cell.""")
 
 # %% [markdown]
-# Nobody told this net where anything is. It was trained to name crops; in one run it answers twenty times.
+# This net was trained to name crops; nobody asked it for a map. (The middle cloud lies across four cells; one of them
+# says sheep, but only with 0.2.)
 #
 # ## Why is the map small?
-# Each of the five poolings halves height and width: 128 x 160, 64 x 80, 32 x 40, 16 x 20, 8 x 10, 4 x 5. From one cell
-# to the next is a **step** of $2^5 = 32$ pixels. (The nets round up, so H pixels give $\lceil H/32\rceil$ cells.) If
-# each cell could have only one colour, the scene would look like this.
+# Each of the five poolings halves height and width, so from one cell to the next is a **step** of $2^5 = 32$ pixels.
+# (The nets round up: H pixels give $\lceil H/32\rceil$ cells.) If each cell could have only one colour, the scene would
+# look like this.
 #
 # **Look.** At which step do you lose the faces? The people in the boat? The sheep?
 
@@ -576,12 +561,12 @@ draw.show(figures.halvings(image, (1, 2, 4, 8, 16, 32)), """The scene painted wi
     a few cells, at step 32 twenty squares of brown, grey and green are left.""")
 
 # %% [markdown]
-# Why pool at all, then? Because a cell has to *see* enough to name what it sees: planks are boat, hut or quay, and only
-# their surroundings tell which. How far a cell sees is lesson 04.
+# Why pool at all, then? Because a cell has to *see* enough to name what it sees: planks may be boat, hut or quay, and
+# only their surroundings tell which. How far a cell sees is the subject of lesson 04.
 #
 # ## A finer map, the dear way
-# Shift the image by a few pixels, and the cells fall on other places. Run the net on many shifts, interlace the
-# answers, and the map becomes as fine as you like: the paper calls it **shift-and-stitch**.
+# Shift the image by a few pixels, and the cells fall on other places. Run the net on many shifts and interlace the
+# answers: the map becomes as fine as you like. The paper calls it **shift-and-stitch**.
 #
 # **Exercise 5.** *Predict, then change the code.* Step 16 takes 2 shifts down x 2 across = 4 runs. How many runs does
 # step 8 take?
@@ -609,8 +594,7 @@ check.runs(runs)
 # 32 / 8 shifts down, and for each of them as many across.
 # </details>
 #
-# Before you add steps 8 and 4 to the list in the next cell: what will you see that is not to be seen at step 16? Will
-# every finer map have more pixels right?
+# Then add steps 8 and 4 to the list in the next cell. Before you run it: will every finer map have more pixels right?
 
 # %%
 def stitched(step):
@@ -642,12 +626,13 @@ draw.show(figures.stitching(image, labels, maps, val.colors, val.classes), """Th
     run), 69 % at step 16 (4 runs). In finer maps the outlines of boat, sheep, hut and people begin to show.""")
 
 # %% [markdown]
-# A name for every pixel would take 32 x 32 = 1024 runs. And the outlines gain more than the share of right pixels: the
-# classifier was never asked where a thing ends. The paper does something cheaper and better: it enlarges the map of
-# scores inside the net (lesson 05), and trains the whole for every pixel (lessons 06 and 07).
+# A name for every pixel would take 32 x 32 = 1024 runs. And finer is not always better: between the old cells the net
+# takes a cloud for a sheep, and makes people and boat too wide. It was trained to name middles, never asked where a
+# thing ends. The paper does something cheaper and better: it enlarges the map of scores inside the net (lesson 05), and
+# trains the whole for every pixel (lessons 06 and 07).
 #
 # ## Break it
-# Fold `fc6` in the wrong order, as in the box above. Every shape fits; nothing complains.
+# Fold `fc6` of the real net in the wrong order, as in the box above.
 #
 # **Predict.** Will `assert_gradient` find the mistake?
 
@@ -667,9 +652,9 @@ assert_gradient(lambda x: conv2d(x, w, pad=1)[0], x, dy, conv2d_backward(dy, cac
 print("and its gradient is right")
 
 # %% [markdown]
-# The gradient check is satisfied: a wrongly turned net is a perfectly differentiable net, only not the one that was
-# trained. A gradient check compares a forward pass with its own backward pass. Whether the forward pass is the right
-# one must be asked of something else: here, of the classifier.
+# It will not: a gradient check compares a forward pass with its own backward pass. The wrongly turned net is as
+# differentiable as any, only not the one that was trained. Whether the forward pass is right needs another judge: here,
+# the classifier.
 #
 # ## In your own words
 # Twenty crops and one run give nearly the same twenty answers. Explain to a friend who knows what a convolution is:

@@ -65,18 +65,9 @@ draw.show(figures.kernel_at_work(photo, responses[0]), """
 
 # %% [markdown]
 # In map A the lighthouse has its stripes and the hut has lost its boards. A stripe that lies flat differs from what
-# is *below* it, so A was made by `below_less_above`. We redo the largest number of map A by hand: the lower row of the
-# patch counts plus, the upper row minus, the middle row not at all.
-
-# %%
-u, v = np.unravel_index(responses[0, 1].argmax(), responses[0, 1].shape)
-patch = grey[0, 0, u:u + 3, v:v + 3]
-print(patch)
-by_hand = patch[2].sum() - patch[0].sum()
-assert responses[0, 1, u, v] == by_hand
-print(f"below less above: {patch[2].sum():g} - {patch[0].sum():g} = {by_hand:g}")
-
-# %% [markdown]
+# is *below* it, so A was made by `below_less_above`. Within a board nothing changes from above to below, and the map is
+# white.
+#
 # These two kernels were chosen by hand. A network learns its kernels, thousands of them, and applies them in the same
 # way.
 #
@@ -98,14 +89,15 @@ draw.show(figures.on_paper(x_small, w_small), """
 # %%
 y_small = np.zeros((2, 2))
 for u, v in np.ndindex(2, 2):  # two loops: every place
-    for i, j in np.ndindex(2, 2):  # two more: every tap
+    for i, j in np.ndindex(2, 2):  # two more: every number of the kernel
         y_small[u, v] += w_small[i, j] * x_small[u + i, v + j]
 assert np.array_equal(y_small, [[37, 47], [67, 77]])
 y_small
 
 # %% [markdown]
-# Two words from here on. A **place** $(u, v)$ is a position of the kernel, and there is one result for each. A **tap**
-# $(i, j)$ is one of the kernel's own numbers. A place and a tap together give a pixel: $(u + i, v + j)$.
+# Some words from here on. A **place** $(u, v)$ is a position of the kernel, and there is one result for each. The square
+# under the kernel at a place is its *window*, the pixels in it are a *patch*. A **tap** $(i, j)$ is one of the kernel's
+# own numbers. A place and a tap together give a pixel: $(u + i, v + j)$.
 #
 # ## 3. The definition
 #
@@ -121,8 +113,7 @@ y_small
 #
 # The input has $H \times W$ pixels, and three settings say where the kernel goes. The **stride** $S$ is how far it
 # moves from place to place. The **padding** $P$ is how many rows and columns of zeros are put around the image. The
-# **dilation** $D$ is how far the taps lie apart (1: side by side). With one number $b[f]$ for each filter,
-# the bias,
+# **dilation** $D$ is how far the taps lie apart (1: side by side). Each filter has one more number, its *bias* $b[f]$:
 #
 # $$y[n,f,u,v] = b[f] + \sum_{c,i,j} w[f,c,i,j]\; x_\text{pad}[n,\, c,\, S u + D i,\, S v + D j]$$
 #
@@ -580,25 +571,28 @@ check.appearances((inner, corner))
 # </details>
 
 # %% [markdown]
-# The same question for every pixel of a small image, 4 x 5. **Predict** the sum of the numbers in each panel from the
-# shape of $X$, before you add them up. In one panel it is less than the size of $X$: why?
+# The same question for every pixel of a small image, 4 x 5. On the right your two numbers belong where the question
+# marks are. **Predict** the sum of the numbers in each panel from the shape of $X$, before you add them up. In one panel
+# it is less than the size of $X$: why?
 
 # %%
-draw.show(figures.appearances(4, 5, 3, (0, 1)), """
+draw.show(figures.appearances(4, 5, 3), """
     Two maps of 4 x 5 numbers, how often each pixel stands in the column matrix of a 3 x 3 kernel. Without padding the
     rows are 1 2 3 2 1, 2 4 6 4 2, 2 4 6 4 2 and 1 2 3 2 1: a corner stands there once, the pixels in the middle 6 times
-    as the image is too small for 9. With padding 1 they are 4 6 6 6 4, 6 9 9 9 6, 6 9 9 9 6, 4 6 6 6 4.
+    as the image is narrow. With padding 1 the ten pixels along the edges stand there 6 times; the four corners and the
+    six pixels in the middle are question marks.
     """)
 
 # %% [markdown]
 # Without padding $X$ has $9 \cdot 2 \cdot 3 = 54$ numbers, all of them pixels, so the left panel adds up to 54. With
-# padding it has $9 \cdot 4 \cdot 5 = 180$; the right panel adds up to 130, and the other 50 are zeros of the padding.
+# padding it has $9 \cdot 4 \cdot 5 = 180$; the right panel adds up to $4 \cdot 4 + 10 \cdot 6 + 6 \cdot 9 = 130$, and
+# the other 50 are zeros of the padding.
 #
 # #### The kernel slides over the column matrix
 #
 # Now all of it together. In each frame, from the upper left: the image with the window on it; to its right $X$, one
-# column for each place; below the image the two filters, and below them $W$, one row for each filter. Where a row of
-# $W$ and a column of $X$ meet stands their product, a number of $Y$.
+# column for each place; below each channel its part of the two filters, `w[f,c]`, and below them $W$, one row for each
+# filter. Where a row of $W$ and a column of $X$ meet stands their product, a number of $Y$.
 #
 # **Predict.** In frame 3 one number is missing. Work it out: only three of its eight products are not 0.
 #
@@ -801,7 +795,8 @@ assert np.array_equal(conv2d(grey, edges)[0], responses)
 mine.shape
 
 # %% [markdown]
-# And this is the library's plain form, letter for letter. Ask Python for the source of both:
+# And this is the library's plain form, letter for letter (section 5 says what it does faster). Ask Python for the source
+# of both:
 
 # %%
 im2col_py, conv_py = inspect.getmodule(conv_size), ops.conv  # the files minifcn/ops/im2col.py and conv.py
@@ -816,19 +811,21 @@ for mine, home in ((_places, im2col_py), (taps, im2col_py), (im2col, im2col_py),
 # In training a layer is run forwards, then backwards. What the way back needs is kept in between, in the cache. Lesson
 # 03 derives what that is: the columns $X$ for the gradient of the weights, and $W$ for the gradient of the input.
 #
-# **Predict.** Yet the cache of `conv2d` holds `x`, and not the columns. How many times as large would they be? (The
-# maps below are those of VGG's conv5 for a photo of 500 x 500.)
+# **Predict.** Yet the cache of `conv2d` holds `x`, and not the columns: "nine times x", says its last line. That is for
+# a 3 x 3 kernel with stride 1. How many times is it with stride 2? (The maps below are those of VGG's conv5 for a photo
+# of 500 x 500.)
 
 # %%
 x = np.zeros((1, 512, 44, 44), np.float32)
-cols = im2col(x, 3, 1, 1)
-print(f"x: {x.nbytes / 1e6:.1f} MB, columns: {cols.nbytes / 1e6:.1f} MB")
-assert cols.nbytes == 9 * x.nbytes
+for stride in (1, 2):
+    cols = im2col(x, 3, stride, 1)
+    print(f"stride {stride}: x {x.nbytes / 1e6:.1f} MB, columns {cols.nbytes / 1e6:.1f} MB")
+    assert cols.nbytes == 9 / stride**2 * x.nbytes
 
 # %% [markdown]
-# Nine times, as $K K = 9$ and the size is kept. The columns of *one* layer exist while it is computed. Keeping those of
-# *all* layers until the way back would take nine times the memory of their inputs; making them a second time takes one
-# copy. So: **remember the input, not the columns.**
+# A quarter of the places, so 2.25 times. In an FCN nearly all strides are 1. The columns of *one* layer exist while it
+# is computed. Keeping those of *all* layers until the way back would take nine times the memory of their inputs; making
+# them a second time takes one copy. So: **remember the input, not the columns.**
 #
 # ### Backward
 #
@@ -888,7 +885,7 @@ for F in (8, 64, 512):
 # %% [markdown]
 # The share falls as filters are added: the copy stays the same, the product grows.
 #
-# That is why so many do it. Caffe, in which the FCNs of the paper were written, computed its convolutions like this.
+# That is why everyone does it. Caffe, in which the FCNs of the paper were written, computed its convolutions like this.
 # Later libraries make the columns a piece at a time, in fast memory, use each piece and throw it away: the same
 # product, without the ninefold memory. So does `ops.conv2d`, the library's default. (For 3 x 3 kernels on large maps
 # with many channels it uses Winograd's method, which does need fewer multiplications.)
@@ -971,7 +968,7 @@ print(f"{sum(work):.0f} billion multiply-adds; the seven loops, at the pace meas
 # %% [markdown]
 # The largest columns are those of conv1_2, the most work is fc6, a 7 x 7 kernel with 4,096 filters. Halving a map
 # leaves a quarter of the places; up to stage 4 channels and filters double with it. So from stage to stage the columns
-# halve, and the work of a layer stays the same. Memory is spent early, where maps are large.
+# halve, and the work of conv2_2, conv3_2 and conv4_2 is about the same. Memory is spent early, where maps are large.
 #
 # ### Where im2col does nothing
 #
@@ -1094,7 +1091,7 @@ print("swapped_places:", swapped_places(x, w).shape, "instead of", truth.shape)
 try:
     transposed_columns(x, w)
 except ValueError as error:
-    print("transposed_columns:", str(error).splitlines()[0][:110])
+    print("transposed_columns:", str(error).partition(", with")[0])
 print("swapped_places, swapped back:", verdict(swapped_places(x, w).swapaxes(2, 3), truth))
 
 # %% [markdown]

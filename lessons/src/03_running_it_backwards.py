@@ -270,7 +270,6 @@ assert dW[0, 1] == dw_01
 # %%
 assert np.array_equal(dW, dY @ X.T)
 assert np.array_equal(dX, W.T @ dY)
-dY @ X.T, W.T @ dY
 
 # %% [markdown]
 # **A memory aid, and where it misleads.** Take 4 filters, patches of 3 numbers, 5 places: `dY` is 4x5, `X` is 3x5,
@@ -290,7 +289,7 @@ for name, candidate in candidates.items():
 assert sum(np.array_equal(candidate, dW) for candidate in candidates.values()) == 1
 
 # %% [markdown]
-# Shapes remind; they do not prove. This is also why every test here uses sizes that differ.
+# Shapes remind; they do not prove.
 #
 # **The bias.** $y_{fp} = \dots + b_f$: one number, copied to every place of its map. Copied forwards, so added
 # backwards:
@@ -795,7 +794,8 @@ show_counts(2)
 # %% [markdown]
 # At stride 2 neighbouring patches share one row or one column of pixels, so the counts are 1, 2 and 4. (This lattice
 # comes back in lesson 05, as a checkerboard.) The last column shows 0: there are eight columns, but the last kernel
-# ends at the seventh. No patch sees those pixels, so they cannot move the loss: their gradient is 0.
+# ends at the seventh. No patch sees those pixels, so they cannot move the loss: their gradient is 0. At stride 3 no
+# patches overlap, and `=` would do.
 #
 # > **Why not simpler?** Why a loop over taps; could one not write `x[where] += cols` with one array of indices?
 # > NumPy reads, adds and writes back all at once: an index that occurs twice is added once.
@@ -855,9 +855,9 @@ print("remembered:", [part.shape if isinstance(part, np.ndarray) else part for p
 #
 # ### Backward
 # **Exercise 6: two lines are missing.** This is the library's own function, without the two lines that matter. `rows`
-# is `dY`: for each image F rows of U·V numbers; `cols` is `X`. Mind two things: the batch is a leading axis of both,
-# and all images share one `w`. (`need_dx=False` spares the first layer a gradient that nobody wants: that of the
-# photograph.)
+# is `dY`: for each image F rows of U·V numbers; `cols` is `X`. Mind two things: the batch is a leading axis of both, so
+# `.T` would reverse all three axes; and all images share one `w`. (`need_dx=False` spares the first layer a gradient
+# that nobody wants, that of the photograph; `need_dw=False` is for weights that are held fixed.)
 
 # %%
 def conv2d_backward(dy, cache, *, need_dx=True, need_dw=True):
@@ -992,23 +992,22 @@ right = np.isclose(wrong_dx["= for +="], measured, atol=1e-6)[0, 0]
 assert right[::2, ::2].all() and right.sum() == 20
 assert np.allclose(wrong_dx["branch counted twice"], 2 * measured)
 assert np.allclose(wrong_dx["rim cut at one end"][:, :, 1:, 1:], measured[:, :, :-1, :-1])
-right.astype(int)
 
 # %% [markdown]
 # ## 10. Surprise: `dx` is a convolution
 #
 # Look at `dx[1, 1]` in section 5 once more: a 2x2 window of `dy` times the filter, with the filter's numbers in reverse
 # order. Is that so everywhere? At stride 1 the definition says that place $u$ sees row $a$ of the image (row $a + P$ of
-# the padded one) under weight $i = a + P - u$; columns likewise, with $v$, $d$ and $j$. Collect what comes back to
-# pixel $(a, d)$ from all places that see it:
+# the padded one) under weight $i = a + P - u$; columns likewise, with $v$, $e$ and $j$. Collect what comes back to
+# pixel $(a, e)$ from all places that see it:
 #
-# $$dx_{ncad} = \sum_f \sum_{u,v} w_{f,\,c,\,a+P-u,\,d+P-v}\; dy_{nfuv}.$$
+# $$dx_{ncae} = \sum_f \sum_{u,v} w_{f,\,c,\,a+P-u,\,e+P-v}\; dy_{nfuv}.$$
 #
 # The index of `w` *falls* as `u` rises. Count it from the other end, $i' = K-1-(a+P-u)$, so that
 # $u = a + i' - (K-1-P)$:
 #
-# $$dx_{ncad} = \sum_{f,\,i',\,j'} \underbrace{w_{f,\,c,\,K-1-i',\,K-1-j'}}_{w'_{c f i' j'}}\;\;
-# dy_{n,\,f,\;a + i' - (K-1-P),\;d + j' - (K-1-P)}$$
+# $$dx_{ncae} = \sum_{f,\,i',\,j'} \underbrace{w_{f,\,c,\,K-1-i',\,K-1-j'}}_{w'_{c f i' j'}}\;\;
+# dy_{n,\,f,\;a + i' - (K-1-P),\;e + j' - (K-1-P)}$$
 #
 # which is, letter for letter, a convolution over `dy`: padding $P' = K-1-P$, filters $w'$ turned by half a turn, and
 # with F and C swapped, for now the sum runs over F. (Where an index of `dy` falls outside the map nothing comes back:
@@ -1123,9 +1122,9 @@ assert np.allclose(dw, dw_measured, rtol=0, atol=1e-4) and np.all(dw_measured > 
 assert_gradient(loss, start, 1.0, dw, "w")
 
 # %% [markdown]
-# Of one sign, and nearly equal: the difference is Taylor's $\frac{h}{2} f''$, and all nine weights see nearly the same
-# pixels. A parabola is curved upwards, so every measured slope is a little too high. Two-sided differences have no such
-# error on a parabola ($f''' = 0$): the judge of section 4 agrees.
+# Of one sign: the difference is Taylor's $\frac{h}{2} f''$, and like the parabola of section 1 all nine curve upwards,
+# so every measured slope is a little too high. Two-sided differences have no such error on a parabola ($f''' = 0$):
+# the judge of section 4 agrees.
 #
 # ## 13. Two more for you
 #

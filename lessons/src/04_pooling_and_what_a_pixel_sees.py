@@ -313,7 +313,7 @@ np.argwhere(winners)  # found above from x and y alone
 # $$\mathrm{dx}_p = \sum_{\text{windows } w \text{ won by } p} \mathrm{dy}_w .$$
 #
 # The sum is there because windows may overlap: a pixel that wins several windows collects from all of them, as in
-# lesson 02's `col2im`.
+# lesson 03's `col2im`.
 #
 # **Predict.** On our 4 x 4 map, `dy` is 1, 2, 3, 4. Once with windows of 2 x 2 side by side, once with windows of
 # 3 x 3 that move by one. Where do the four numbers go?

@@ -60,7 +60,7 @@ draw.show(figures.question(image, scores[0, sheep], large[0, sheep], "sheep"),
 # %% [markdown]
 # The hill has its top where the largest numbers were, and slopes evenly from cell to cell. At the border the values
 # shrink towards 0: the corner of the cell with -24 is not nearly as dark as its middle. Nobody asked for that. By the
-# end you can account for all three.
+# end you can say where the slopes come from, and the border.
 
 # %% [markdown]
 # ## 1 · The smallest case, by hand
@@ -346,8 +346,8 @@ for stride, pad, k in ((1, 0, 3), (2, 1, 4), (3, 1, 5), (3, 0, 2)):
 print("stamps and fractional strides: the same numbers")
 
 # %% [markdown]
-# It explains the name, and it is a poor way to compute: with S = 32 about one number in 1024 of the spread map is not a
-# zero that we put there ourselves. The next section does without the zeros.
+# It explains the name, and it is a poor way to compute: with S = 32 all but about one in 1024 numbers of the spread map
+# are zeros that we put there. The next section does without them.
 
 # %% [markdown]
 # ## 5 · The layer
@@ -366,17 +366,8 @@ print("stamps and fractional strides: the same numbers")
 # back to 3. First axis: channels of the *small* map; second axis: channels of the *large* one. PyTorch keeps the same
 # order.
 #
-# **Predict.** A convolution with K = 3, S = 2, P = 0 makes 2 pixels of 5. What does it make of 6? And what does the
-# transposed convolution make of 2?
-
-# %%
-for size in (5, 6):
-    there = conv2d(np.ones((1, 1, size, size)), np.ones((1, 1, 3, 3)), stride=2)[0]
-    back = conv_transpose2d(there, np.ones((1, 1, 3, 3)), stride=2)[0]
-    print(f"{size} -> {there.shape[2]} -> {back.shape[2]}")
-
-# %% [markdown]
-# Convolution rounds down, so S sizes share one result; the formula gives the smallest of them.
+# (A convolution rounds down: with K = 3, S = 2 it makes 2 pixels of 5 and 2 of 6. The way back makes 5 of 2: the
+# smallest size that gives this result.)
 #
 # ### Forward
 #
@@ -428,8 +419,8 @@ check.transposed(transposed)
 # ### What to remember
 #
 # The layer is linear in x and linear in w. The gradient of each needs the other: so x and w, and the stride and padding
-# to know where the stamps were. Not y, and not the columns, which are K² F / C times as large as x. Where the kernel is
-# fixed, as in the nets that the authors released, nobody asks for dw, and x is not needed either.
+# to know where the stamps were. Not y, and not the columns, which are K² F / C times as large as x. (Where the kernel
+# is fixed, nobody asks for dw, and x is not needed either.)
 #
 # ### Backward
 #
@@ -460,8 +451,8 @@ check.transposed_backward(transposed_backward)
 # %% [markdown]
 # <details><summary>Hint 1: where to look</summary>
 #
-# Two of the three are in lesson 03: dx is conv's forward, and db is what it was there. For dw, look at forward as
-# cols = W.T @ X, with W the small matrix of weights again, (C, F\*K\*K), and ask for the gradient of W in this product.
+# dx is conv's forward, and db is what it was in lesson 03. For dw, write forward as cols = W.T @ X, with W the small
+# matrix of weights again, (C, F\*K\*K), and X the pixels, (C, H\*W); then ask for the gradient of W in this product.
 #
 # </details>
 # <details><summary>Hint 2: the idea</summary>
@@ -478,7 +469,8 @@ check.transposed_backward(transposed_backward)
 # </details>
 
 # %% [markdown] tags=["answer"]
-# **Where the lines come from.** Let $A = W^T X$ be the columns, so $y = \mathrm{col2im}(A)$. col2im is the transpose of
+# **Where the lines come from.** With W the small matrix of weights, (C, F·K·K), and X the pixels, (C, H·W), let
+# $A = W^T X$ be the columns, so $y = \mathrm{col2im}(A)$. col2im is the transpose of
 # im2col, so $dA = \mathrm{im2col}(dy)$. With $a_{qp} = \sum_c w_{cq}\, x_{cp}$ the chain rule gives
 # $dx_{cp} = \sum_q w_{cq}\, dA_{qp}$, that is $dX = W\, dA$, and $dw_{cq} = \sum_p x_{cp}\, dA_{qp}$, that is
 # $dW = X\, dA^T$. The first is a convolution of dy, as promised: im2col, then a product.
@@ -486,8 +478,7 @@ check.transposed_backward(transposed_backward)
 # %% [markdown]
 # ### Check
 #
-# The library's pair passes the gradient check. Its dx is conv's forward, and its dw is conv's dw with x and dy
-# exchanged.
+# The library's pair passes the gradient check. Its dx is conv's forward; its dw is conv's, with x and dy exchanged.
 
 # %%
 x, w, b = rng.normal(size=(2, 3, 3, 4)), rng.normal(size=(3, 2, 4, 4)), rng.normal(size=2)
@@ -502,10 +493,6 @@ conv_dy, conv_cache = conv2d(dy, w, stride=2, pad=1)
 assert np.allclose(dx, conv_dy)                                    # its backward is conv's forward
 assert np.allclose(dw, conv2d_backward(x, conv_cache)[1])          # x as the gradient, dy as the input
 print("checked by central differences; dx is conv2d(dy, w)")
-
-# %% [markdown]
-# > **Unpooling** does the same with max pooling: its backward, which puts each number back where the maximum was and
-# > zeros elsewhere (lesson 04), is used as a forward and enlarges a map. SegNet does so; FCN does not.
 
 # %% [markdown]
 # ## 6 · Which numbers? Interpolation
@@ -722,12 +709,12 @@ draw.show(figures.textures(made, ("random, K = 3", "random, K = 4", "bilinear, K
           "that repeats every 2 pixels, and so does the random one with K = 4; the bilinear one gives 1.0 everywhere.")
 
 # %% [markdown]
-# Only the bilinear one. A pixel's row and column modulo S decide which weights reach it, those that lie S apart in the
-# kernel. So there are S x S kinds of pixels, each with weights of its own, and a flat map stays flat only if the
-# weights of every kind have the same sum. K = 4 gives all kinds equally *many* weights, no more. For the bilinear
-# kernel every sum is 1: that is the line `one[:4] + one[4:]` in section 6, on both axes. So a layer that learns does
-# well to start there, with K = 2S, as the papers' skips do. In the nets that the authors released the kernels stay
-# fixed altogether; they found no significant difference.
+# Only the bilinear one. With S = 2 a pixel in an even row and an even column is reached by the kernel's weights in even
+# rows and even columns, and by no others. So there are S x S kinds of pixels, each with weights of its own, and a flat
+# map stays flat only if the weights of every kind have the same sum. K = 4 gives all kinds equally *many* weights, no
+# more. For the bilinear kernel every sum is 1: that is the line `one[:4] + one[4:]` in section 6, on both axes. So a
+# layer that learns does well to start there, with K = 2S, as the papers' skips do. (The nets that the authors released
+# keep it fixed; they found no significant difference.)
 #
 # **Exercise 6: predict a figure.** Change to K = 5, S = 3. What are the fewest and the most stamps that reach one pixel
 # inside? First your numbers:
@@ -946,7 +933,7 @@ print(f"{cells} x {cells} cells, P = {pad}: {y.shape[2]} x {y.shape[3]} pixels")
 # ## Three sentences to remember
 #
 # 1. A transposed convolution stamps the kernel once for every input pixel, scaled, S apart, and adds: H pixels become
-#    S (H - 1) + K - 2P, in one line `col2im(W.T @ X)`.
+#    S (H - 1) + K - 2P. In code: a matrix product, then `col2im`.
 # 2. It is conv's backward used as a forward, and conv's forward is its backward; it is a transpose and no inverse, so
 #    it brings back size and not detail.
 # 3. With the bilinear kernel, K = 2S and P = S/2 it makes a map exactly S times as large and interpolates, fading

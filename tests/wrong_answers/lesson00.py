@@ -45,6 +45,12 @@ def writes(guess, truth):
     return (guess == truth).mean()
 
 
+@wrong("share_right", says="mean is still to be taken")
+def a_map(guess, truth):
+    return (guess == truth)[truth != 255]
+
+
+wrong("by_hand", says="not its name")([["background", "boat"], ["person", "person"]])
 wrong("by_hand", says="whose they are")([[2, 4], [5, 4]])
 wrong("by_hand", says="sign")([[2, 1], [2, 2]])
 wrong("by_hand", says="counted from 0")([[1, 2], [3, 3]])
@@ -73,11 +79,24 @@ def furthest(scores):
     return np.abs(scores).argmax(axis=0)
 
 
+@wrong("name_pixels", says="without an axis")
+def no_axis(scores):
+    return scores.argmax()
+
+
+@wrong("name_pixels", says="counted from 0")
+def from_one(scores):
+    return scores.argmax(axis=0) + 1
+
+
+wrong("cells", says="together")((4, 5))
 wrong("cells", says="a quarter")(640)
 wrong("cells", says="five poolings")(80)
 wrong("cells", says="how many has each")(3840)
 wrong("cells", says="five times")(9)
 
+wrong("cells_of_larger", says="together")((8, 10))
+wrong("cells_of_larger", says="how many has each")(80 * 192)
 wrong("cells_of_larger", says="as many as before")(20)
 wrong("cells_of_larger", says="both doubled")(40)
 wrong("cells_of_larger", says="by 32")(160)

@@ -29,6 +29,21 @@ def always_the_corner(x, w, k):
     return _slid(x, w, k, lambda patch: w @ x[:, :k, :k].ravel())
 
 
+@wrong("slide", says="each row gives one answer")
+def summed_over_the_rows(x, w, k):
+    return _slid(x, w, k, lambda patch: (w * patch.ravel()).sum())
+
+
+@wrong("slide", says="y is returned in the end")
+def returned_at_once(x, w, k):
+    return w @ x[:, :k, :k].ravel()
+
+
+@wrong("slide", says="0 everywhere")
+def nothing_put_in(x, w, k):
+    return np.zeros((len(w), x.shape[1] - k + 1, x.shape[2] - k + 1))
+
+
 @wrong("slide", says="wrong in")
 def largest_instead_of_sum(x, w, k):
     return _slid(x, w, k, lambda patch: (w * patch.ravel()).max(axis=1))
@@ -37,6 +52,11 @@ def largest_instead_of_sum(x, w, k):
 @wrong("as_kernel", says="another flattening")
 def channels_last_kernel(w, k):
     return w.reshape(len(w), k, k, -1).transpose(0, 3, 1, 2)
+
+
+@wrong("as_kernel", says="array of kernels has shape (2, 4, 3, 3)")
+def channels_first(w, k):
+    return w.reshape(-1, len(w), k, k)
 
 
 @wrong("as_kernel", says="F,C,k,k")
@@ -87,7 +107,12 @@ def wrong_order(params):
     return _turned(params, fold)
 
 
-@wrong("turned", says="score_fr.b has shape")
+@wrong("turned", says="fc8.b is still called so")
+def bias_name_kept(params):
+    return {"fc8.b" if name == "score_fr.b" else name: w for name, w in _turned(params, _fold).items()}
+
+
+@wrong("turned", says="biases are not folded")
 def biases_folded_too(params):
     return _turned(params, lambda name, w: _fold(name, w) if w.ndim > 1 or name[:3] != "fc8" else w[:, None, None])
 

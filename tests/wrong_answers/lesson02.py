@@ -9,6 +9,8 @@ wrong("dilated", says="without the dilation")((9, 1))
 wrong("dilated", says="not 3 times 4")((5, 0))
 wrong("dilated", says="other way round")((1, 6))
 wrong("dilated", says="left over cannot be")((6, 0))
+wrong("dilated", says="between the taps")((6, 10))
+wrong("dilated", says="between the taps")((6, 9))
 wrong("dilated", says="one place is missing")((5, 1))
 wrong("dilated", says="where each one ends")((8, 2))
 wrong("dilated", says="asked for: 2 numbers")(6)
@@ -87,6 +89,29 @@ def pixels_transposed(x, w, b):
     n, c, height, width = x.shape
     y = w.reshape(-1, c) @ x.swapaxes(2, 3).reshape(n, c, height * width)
     return y.reshape(n, len(w), height, width) + b.reshape(-1, 1, 1)
+
+
+@wrong("conv1x1", says="images are mixed")
+def images_mixed(x, w, b):
+    n, c, height, width = x.shape
+    y = w.reshape(-1, c) @ x.reshape(c, -1)
+    return y.reshape(n, len(w), height, width) + b.reshape(-1, 1, 1)
+
+
+@wrong("conv1x1", says="both are to be reshaped first")
+def nothing_reshaped(x, w, b):
+    return w @ x
+
+
+@wrong("conv1x1", says="both are to be reshaped first")
+def only_w_reshaped(x, w, b):
+    return w.reshape(len(w), -1) @ x
+
+
+@wrong("conv1x1", says="F and C on the left")
+def sides_swapped(x, w, b):
+    n, c, height, width = x.shape
+    return x.reshape(n, c, -1) @ w.reshape(len(w), c)
 
 
 @wrong("conv1x1", says="bias is there twice")

@@ -19,6 +19,7 @@ wrong("best_step", says="h*h/6")(0.3)
 
 wrong("middle", says="the farther left the weight")(1 * 1 + 3 * 0 + 0 * 2 + -1 * -1)
 wrong("middle", says="one place alone")(-1)
+wrong("middle", says="one place alone")(6)
 wrong("middle", says="sum of dy")(3)
 wrong("middle", says="the lower two see it as well")(5)
 
@@ -101,7 +102,7 @@ def backward(dw=None, dx=None):
     return conv2d_backward
 
 
-@wrong("conv2d_backward", says="half")
+@wrong("conv2d_backward", says="the mean over two images")
 @backward
 def batch_mean(rows, cols, w, back):
     return (rows @ cols.swapaxes(1, 2)).mean(axis=0).reshape(w.shape)
@@ -164,6 +165,12 @@ wrong("scale_backward", says="no mean")(
     lambda dy, cache: (cache[1][:, None, None] * dy, (dy * cache[0]).mean(axis=(0, 2, 3)), sums(dy)))
 wrong("scale_backward", says="one axis is still to be summed")(
     lambda dy, cache: (cache[1][:, None, None] * dy, (dy * cache[0]).sum(axis=(2, 3)), sums(dy)))
+wrong("scale_backward", says="sum over n, h and w")(
+    lambda dy, cache: (cache[1][:, None, None] * dy, dy * cache[0], sums(dy)))
+wrong("scale_backward", says="its own a[c]")(
+    lambda dy, cache: (cache[1][:, None, None] * dy, np.sum(dy * cache[0]), sums(dy)))
+wrong("scale_backward", says="its own b[c]")(
+    lambda dy, cache: (cache[1][:, None, None] * dy, sums(dy * cache[0]), np.sum(dy)))
 wrong("scale_backward", says="a has no part in it")(
     lambda dy, cache: (cache[1][:, None, None] * dy, sums(dy * cache[0]), sums(cache[1][:, None, None] * dy)))
 wrong("scale_backward", says="first image's alone")(
@@ -184,6 +191,7 @@ wrong("contrast_backward", says="with a minus")(
     contrast_backward(lambda dy, scaled: scaled.mean(axis=(2, 3), keepdims=True)))
 wrong("contrast_backward", says="share of 1 / (H * W)")(
     contrast_backward(lambda dy, scaled: -scaled.sum(axis=(2, 3), keepdims=True)))
+wrong("contrast_backward", says="not only this one")(contrast_backward(lambda dy, scaled: -scaled / 20))
 wrong("contrast_backward", says="over the batch")(
     contrast_backward(lambda dy, scaled: -scaled.mean(axis=(0, 2, 3), keepdims=True)))
 wrong("contrast_backward", says="over all of them")(contrast_backward(lambda dy, scaled: -scaled.mean()))

@@ -85,6 +85,29 @@ def padded_shape(x, w, b, stride, pad):
     return fast(x, w, stride, pad, w.reshape(len(w), -1).T, 2 * pad) + b[:, None, None], (x, w, stride, pad)
 
 
+@wrong("transposed", says="are k, stride and pad given")
+def padding_forgotten(x, w, b, stride, pad):
+    (n, c, height, width), (_, f, k, _) = x.shape, w.shape
+    shape = (n, f, *(stride * (side - 1) + k - 2 * pad for side in (height, width)))
+    return col2im(w.reshape(c, -1).T @ x.reshape(n, c, -1), shape, k, stride, 0), (x, w, stride, pad)
+
+
+@wrong("transposed", says="shape it as (F, 1, 1)")
+def bias_along_the_rows(x, w, b, stride, pad):
+    return fast(x, w, stride, pad, w.reshape(len(w), -1).T) + b, (x, w, stride, pad)
+
+
+@wrong("transposed", says="should be (F*K*K, C) @ (C, H*W)")
+def untransposed(x, w, b, stride, pad):
+    return fast(x, w, stride, pad, w.reshape(len(w), -1)) + b[:, None, None], (x, w, stride, pad)
+
+
+@wrong("transposed", says="[pad:-pad] is [0:0]")
+def cut_by_minus_nothing(x, w, b, stride, pad):
+    y, cache = stamped(x, w, b, stride, pad, cut=False)
+    return y[:, :, pad:-pad, pad:-pad], cache
+
+
 @wrong("transposed", says="two things")
 def no_cache(x, w, b, stride, pad):
     return conv_transpose2d(x, w, b, stride=stride, pad=pad)[0]
@@ -142,6 +165,32 @@ def unpadded_columns(dy, cache):
     return dx, dw.sum(0), db.sum(0)
 
 
+@wrong("transposed_backward", says="needs the stride and the padding of the forward pass")
+def padding_forgotten_backward(dy, cache):
+    x, w, stride, _ = cache
+    return gradients(dy, (x, w, stride, 0))
+
+
+@wrong("transposed_backward", says="sum over them first")
+def reshaped_too_early(dy, cache):
+    dx, dw, db = gradients(dy, cache)
+    return dx, dw.reshape(dw.shape[1:]), db.sum(0)
+
+
+@wrong("transposed_backward", says="the two matrices do not fit")
+def transposed_again(dy, cache):
+    x, w, stride, pad = cache
+    cols = im2col(dy, w.shape[2], stride, pad)
+    return (w.reshape(len(w), -1).T @ cols).reshape(x.shape), w, dy.sum((0, 2, 3))
+
+
+@wrong("transposed_backward", says="w was reshaped to (F*K*K, C)")
+def reshaped_backward(dy, cache):
+    x, w, stride, pad = cache
+    dx = w.reshape(-1, len(w)).T @ im2col(dy, w.shape[2], stride, pad)
+    return dx.reshape(x.shape), w, dy.sum((0, 2, 3))
+
+
 @wrong("transposed_backward", says="three gradients")
 def no_bias(dy, cache):
     return gradients(dy, cache)[0]
@@ -153,7 +202,10 @@ wrong("line", says="whose centre lies on a pixel")(lambda s: 1 - abs(np.arange(2
 wrong("line", says="it sums to 1")(lambda s: (1 - abs(np.arange(2 * s) - (s - 0.5)) / s) / s)
 wrong("line", says="next cell's centre")(lambda s: 1 - abs(np.arange(2 * s) - (s - 0.5)) / (2 * s))
 wrong("line", says="must weigh more")(lambda s: abs(np.arange(2 * s) - (s - 0.5)) / s)
-
+wrong("line", says="for one side")(lambda s: 1 - (np.arange(s) + 0.5) / s)
+wrong("line", says="only its line")(lambda s: np.outer(np.arange(2 * s), np.arange(2 * s)))
+wrong("line", says="divide them by S")(lambda s: 1 - abs(np.arange(2 * s) - (s - 0.5)))
+wrong("line", says="absolute value")(lambda s: 1 - (np.arange(2 * s) - (s - 0.5)) / s)
 wrong("line", says="no pixel lies on a cell's centre")(
     lambda s: np.concatenate((np.linspace(0, 1, s), np.linspace(1, 0, s))))
 wrong("line", says="its ends are 0")(lambda s: 1 - abs(np.linspace(-1, 1, 2 * s)))

@@ -51,6 +51,24 @@ def sum_of_classes_only(scores):
     return e.sum(axis=1)
 
 
+@wrong("softmax", says="keepdims=True")
+def axes_lost(scores):
+    e = np.exp(scores - scores.max(axis=1))
+    return e / e.sum(axis=1)
+
+
+@wrong("softmax", says="not below it")
+def subtracted_above_only(scores):
+    e = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return e / np.exp(scores).sum(axis=1, keepdims=True)
+
+
+@wrong("softmax", says="every pixel has its own")
+def one_sum_after_all(scores):
+    e = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return e / e.sum()
+
+
 def onehot(cache):
     return np.arange(cache[0].shape[1]).reshape(1, -1, 1, 1) == cache[1][:, None]
 
@@ -90,6 +108,16 @@ def without_onehot(cache):
     return cache[0] * cache[2][:, None] / cache[2].sum()
 
 
+@wrong("loss_backward", says="brackets are missing")
+def without_brackets(cache):
+    return cache[0] - onehot(cache) * cache[2][:, None] / cache[2].sum()
+
+
+@wrong("loss_backward", says="target[:, None]")
+def axes_that_do_not_meet(cache):
+    return (cache[0] - onehot(cache)) * cache[2] / cache[2].sum()
+
+
 @wrong("loss_backward", says="writes into its argument cache")
 def in_the_cache(cache):
     p = cache[0]
@@ -104,6 +132,7 @@ wrong("start_sum", says="base 10")(36305 * np.log10(7))
 wrong("start_sum", says="base 2")(36305 * np.log2(7))
 wrong("start_sum", says="each of them costs")(36305)
 wrong("start_sum", says="for one picture")(36305 * np.log(7) / 2)
+wrong("start_sum", says="both pictures together")(2 * 36305 * np.log(7))
 wrong("start_sum", says="another number")(12345.0)
 wrong("start_sum", says="a number is asked for")("70646")
 
@@ -112,7 +141,10 @@ wrong("sum_rate", says="void pixels were counted")(0.01 / 40960)
 wrong("sum_rate", says="number of images")(0.005)
 wrong("sum_rate", says="not over classes")(0.01 / 36305 / 7)
 wrong("sum_rate", says="momentum")(0.001 / 36305)
-wrong("sum_rate", says="another number")(1e-10)
+wrong("sum_rate", says="both pictures together")(0.02 / 36305)
+wrong("sum_rate", says="the rule of section 6")(1e-10)
+wrong("sum_rate", says="rounded too much")(3e-7)
+wrong("sum_rate", says="another number")(1e-5)
 
 
 def step(update):
@@ -171,6 +203,45 @@ def decay_outside(w, g, v, a, d, rate, momentum, decay):
     v *= momentum
     v += rate * a * g
     w -= v + rate * decay * d * w
+
+
+@wrong("sgd_step", says="both terms of it")
+@step
+def decay_without_rate(w, g, v, a, d, rate, momentum, decay):
+    v *= momentum
+    v += rate * a * g + decay * d * w
+    w -= v
+
+
+@wrong("sgd_step", says="once more in the last line")
+@step
+def rate_twice(w, g, v, a, d, rate, momentum, decay):
+    v *= momentum
+    v += rate * a * (g + decay * d * w)
+    w -= rate * v
+
+
+@wrong("sgd_step", says="shrink the old velocity first")
+@step
+def momentum_last(w, g, v, a, d, rate, momentum, decay):
+    v += rate * a * (g + decay * d * w)
+    v *= momentum
+    w -= v
+
+
+@wrong("sgd_step", says="keeps the whole old velocity")
+@step
+def momentum_added(w, g, v, a, d, rate, momentum, decay):
+    v += momentum * v + rate * a * (g + decay * d * w)
+    w -= v
+
+
+@wrong("sgd_step", says="w -= v comes last")
+@step
+def the_old_velocity(w, g, v, a, d, rate, momentum, decay):
+    w -= v
+    v *= momentum
+    v += rate * a * (g + decay * d * w)
 
 
 @wrong("sgd_step", says="uphill")

@@ -6,6 +6,9 @@ wrong = Wrong()
 
 wrong("shapes", says="keeps its size")(((128, 8, 10), (192, 2, 3), (7, 2, 3), (7, 128, 160)))
 wrong("shapes", says="one too few")(((128, 16, 20), (192, 4, 5), (7, 4, 5), (7, 128, 160)))
+wrong("shapes", says="one too many")(((128, 4, 5), (192, 4, 5), (7, 4, 5), (7, 128, 160)))
+wrong("shapes", says="channels first")(((8, 10, 128), (4, 5, 192), (4, 5, 7), (128, 160, 7)))
+wrong("shapes", says="N is left out")(((1, 128, 8, 10), (1, 192, 4, 5), (1, 7, 4, 5), (1, 7, 128, 160)))
 wrong("shapes", says="not 192 channels")(((128, 8, 10), (192, 4, 5), (192, 4, 5), (7, 128, 160)))
 wrong("shapes", says="height before width")(((128, 10, 8), (192, 4, 5), (7, 4, 5), (7, 128, 160)))
 wrong("shapes", says="what the upsampling makes")(((128, 8, 10), (192, 4, 5), (7, 4, 5), (7, 160, 192)))
@@ -17,7 +20,7 @@ def _chain(layers, x, train=True):
     return x
 
 
-@wrong("forward32s", says="cut it to the image")
+@wrong("forward32s", says="cut them to the image")
 def not_cut(layers, x):
     up = _chain(layers, x)
     return up, (up.shape, 0)
@@ -29,6 +32,16 @@ def cut_from_the_middle(layers, x):
     high, wide = up.shape[2] - x.shape[2], up.shape[3] - x.shape[3]
     y = up[:, :, high // 2:high // 2 + x.shape[2], wide // 2:wide // 2 + x.shape[3]]
     return y, (up.shape, high // 2)
+
+
+@wrong("forward32s", says="from pixel (19, 19)")
+def cut_as_the_authors(layers, x):
+    return crop(_chain(layers, x), 19, *x.shape[2:])
+
+
+@wrong("forward32s", says="the cache is None")
+def cut_by_hand(layers, x):
+    return _chain(layers, x)[:, :, :x.shape[2], :x.shape[3]], None
 
 
 @wrong("forward32s", says="train=True")
@@ -45,7 +58,7 @@ def _grads(layers):
     return {f"{name}.{key}": g for name, layer in layers.items() for key, g in layer.grads.items()}
 
 
-@wrong("backward32s", says="64 x 64")
+@wrong("backward32s", says="crop_backward(dscores, cache) brings it back")
 def not_put_back(layers, dscores, cache):
     d = dscores
     for layer in reversed(layers.values()):
@@ -58,6 +71,22 @@ def in_forward_order(layers, dscores, cache):
     d = crop_backward(dscores, cache)
     for layer in layers.values():
         d = layer.backward(d)
+    return _grads(layers)
+
+
+@wrong("backward32s", says="has returned, here that of upscore")
+def gradient_not_handed_on(layers, dscores, cache):
+    d = crop_backward(dscores, cache)
+    for layer in reversed(layers.values()):
+        layer.backward(d)
+    return _grads(layers)
+
+
+@wrong("backward32s", says="stops on the way")
+def backward_taken_for_a_pair(layers, dscores, cache):
+    d = crop_backward(dscores, cache)
+    for layer in reversed(layers.values()):
+        d, _ = layer.backward(d)
     return _grads(layers)
 
 
