@@ -122,8 +122,8 @@ MISTAKES = {  # name: (the line as it should be, the line as it was), each witho
     "overlap": ("xpad[:, :, rows, columns] += cols[:, :, i, j]",
                 "xpad[:, :, rows, columns] = cols[:, :, i, j]"),
 }
-LETTERS = {"A": "healthy", "A'": "healthy-again", "B": "sum", "C": "void", "D": "batches", "E": "overlap", "F": "means", "G": "straight",
-           "H": "smooth"}  # A' is A with its images in another order
+LETTERS = {"A": "healthy", "A'": "healthy-again",  # A' takes the images in another order
+           "B": "sum", "C": "void", "D": "batches", "E": "overlap", "F": "means", "G": "straight", "H": "smooth"}
 NAMES = ("healthy", "healthy-again", *MISTAKES)
 
 
@@ -182,9 +182,9 @@ def _rounded(value):
 
 def parser():
     p = argparse.ArgumentParser(
-        "python -m lessons.broken", description="Train the runs of lesson 11, each about half a minute on two cores, and "
-        f"write their logs and labels to lessons/runs. RUN is a letter of the lesson ({' '.join(LETTERS)}) or a name: "
-        f"{', '.join(NAMES)}. (The names are the lesson's answers.)")
+        "python -m lessons.broken", description="Train the runs of lesson 11, each about half a minute on two cores, "
+        "and write their logs and labels to lessons/runs. RUN is a letter of the lesson (" + " ".join(LETTERS) +
+        ") or a name: " + ", ".join(NAMES) + ". (The names are the lesson's answers.)")
     p.add_argument("run", nargs="*", help="runs to train (default: all)")
     return p
 

@@ -291,9 +291,9 @@ def conv1x1(answer):
     except ValueError as error:
         if "matmul" not in str(error):
             raise
-        raise Wrong("NumPy cannot multiply what stands on the two sides of @: it takes the last two axes of each as the "
-                    "matrix. Those have to be F and C on the left, C and H*W on the right; w comes as (F,C,1,1), x as "
-                    "(N,C,H,W), and both are to be reshaped first") from error
+        raise Wrong("NumPy cannot multiply what stands on the two sides of @: it takes the last two axes of each as "
+                    "the matrix. Those have to be F and C on the left, C and H*W on the right; w comes as (F,C,1,1), "
+                    "x as (N,C,H,W), and both are to be reshaped first") from error
     truth, _ = ops.conv2d(x, w, b)
     equal(mine, truth, "y", suspects={
         "w.reshape(c, -1).T tears the filters apart: each filter must stay a row, (F, C)":

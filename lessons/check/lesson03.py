@@ -259,7 +259,8 @@ def contrast_backward(answer):
             "as given: the way through the mean is still missing, and every pixel has a share in it": scaled,
             "the way through the mean comes with a minus: y falls when the mean rises": scaled + mean,
             "each pixel has only a share of 1 / (H * W) in the mean": scaled - 20 * mean,
-            "a pixel moves the mean, and the mean moves every pixel of the map, not only this one": scaled * (1 - 1 / 20),
+            "a pixel moves the mean, and the mean moves every pixel of the map, not only this one":
+                scaled * (1 - 1 / 20),
             "the mean is that of one map, one image and one channel; this one runs over the batch as well":
                 scaled - scaled.mean(axis=(0, 2, 3), keepdims=True),
             "the mean is that of one map, one image and one channel; this one runs over all of them":

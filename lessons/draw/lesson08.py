@@ -59,7 +59,7 @@ def graph(sizes):
         arrow((score + 0.94, level[tap]), (fused - 0.3, level[tap]))
     axes.plot((score + 0.94, fused), (level["drop7"],) * 2, color="0.15", lw=1.6)
     for a, b, text in (("drop7", "pool4", "upscore2\n2× larger"), ("pool4", "pool3", "upscore_pool4\n2× larger"),
-                       ("pool3", "image", "upscore8\n8× larger,\ncrop")):
+                       ("pool3", "image", "upscore8\n8× larger")):
         start = level[a] + (0.3 if a != "drop7" else 0)
         stop = level[b] - (0.3 if b != "image" else 0.45)
         arrow((fused, start), (fused, stop), text, at=0.46)
@@ -79,46 +79,32 @@ def small_case(coarse, up, fine, total):
     return figure
 
 
-def tents(once, twice, factor):
-    """One cell enlarged in one step and in two, along a line."""
-    figure, axes = draw.panels(1, 1, width=6.5, height=2.7)
-    axes = axes[0, 0]
-    at = (np.arange(len(once)) + 0.5) / factor - 0.5
-    axes.plot(at, once, draw.LINES[0], color=draw.BLACK, lw=1.8, label="one step, 32×")
-    axes.plot(at, twice, draw.LINES[1], color=draw.ORANGE, lw=2.4, label="two steps, 2× and 16×")
-    cells = len(once) // factor
-    axes.plot(range(cells), np.eye(cells)[cells // 2], "o", color=draw.BLUE, ms=6, label="the coarse cells")
-    axes.set(xlabel="place, in coarse cells", ylabel="score", xticks=range(cells))
-    axes.legend(frameon=False, loc="upper left")
-    return figure
-
-
-def training(losses, before, after, truth, colors):
-    """Loss curves {name: list} and a scene before and after, errors lit; before and after are (title, labels)."""
-    figure, axes = draw.panels(1, 3, height=2.9, gridspec_kw={"width_ratios": (1.25, 1, 1)})
-    chart = axes[0, 0]
-    for (name, values), style, color in zip(losses.items(), draw.LINES, (draw.BLACK, draw.ORANGE), strict=False):
-        smooth = np.convolve(values, np.ones(5) / 5, "valid")
-        chart.plot(np.arange(len(smooth)) + 5, smooth, style, color=color, lw=2, label=name)
-    chart.set(xlabel="step", ylabel="loss (mean of 5 steps)")
-    chart.legend(frameon=False)
-    for place, (title, labels) in zip(axes[0, 1:], (before, after), strict=True):
+def training(image, named, truth, colors):
+    """A scene, and what is made of it {title: labels}, errors lit."""
+    figure, axes = draw.panels(1, 1 + len(named), height=2.75)
+    draw.picture(axes[0, 0], image, "the scene")
+    for place, (title, labels) in zip(axes[0, 1:], named.items(), strict=True):
         draw.picture(place, lit(labels, truth, colors), title)
     return figure
 
 
-def branches(there, own, sums, title):
-    """Two rows of signed maps of one class: each branch's own {name: map}, and the sums on the way {name: map}.
+def branches(there, own, sums):
+    """Signed maps of one class: above each branch's own {name: map}, below the sums so far {name: map}.
 
     there (H,W): where the class is.
     """
-    figure, axes = draw.panels(2, 4, height=4.1)
+    figure, axes = draw.panels(2, 4, height=3.9)
     top = max(np.abs(a).max() for a in (*own.values(), *sums.values()))
-    draw.picture(axes[0, 0], there, "truth", cmap="gray", vmin=0, vmax=1)
-    for place, (name, a) in zip((*axes[0, 1:], *axes[1]), (*own.items(), *sums.items()), strict=True):
-        shown = draw.picture(place, a, name, cmap="PuOr_r", vmin=-top, vmax=top)
-    bar = figure.colorbar(shown, ax=axes, shrink=0.8, pad=0.01)
-    bar.set_label(title)
+    signed = {"cmap": "PuOr_r", "vmin": -top, "vmax": top}
+    for place, (name, a) in zip(axes[0], own.items(), strict=False):
+        draw.picture(place, a, name, **signed)
+    draw.picture(axes[0, 3], there, "truth", cmap="gray", vmin=0, vmax=1)
+    draw.bare(axes[1, 0])
+    axes[1, 0].text(0.5, 0.5, "the sum so far:", ha="center", va="center", fontsize=11, transform=axes[1, 0].transAxes)
+    for place, (name, a) in zip(axes[1, 1:], sums.items(), strict=True):
+        shown = draw.picture(place, a, name, **signed)
+    bar = figure.colorbar(shown, ax=axes, shrink=0.9, pad=0.01)
+    bar.set_label("score of person\n(orange: for it)")
     return figure
 
 
@@ -148,62 +134,60 @@ def members(measured, parts):
     return figure
 
 
-PAPER = {"fc": "white", "ec": "none", "pad": 1.5}  # behind lettering that lines would cross
-
-
 def ruler(side, pad, cells, origin, step, up, offset):
     """The axes of FCN-32s on VGG below one another, in pixels of the image: image, padded, cells, upsampled, crop."""
-    figure, axes = draw.panels(1, 1, height=5.2)
+    figure, axes = draw.panels(1, 1, height=4.4)
     axes = axes[0, 0]
-    for x in (-0.5, side - 0.5):
-        axes.plot((x, x), (0.15, 5.0), "--", color=draw.RED, lw=1.6, zorder=3)
-
-    def rule(y, start, stop, text, fill, hatch=None):
+    axes.set(xlim=(-pad - 6, side + pad + 6), ylim=(0.1, 4.55), xlabel="pixels of the image")
+    names = (f"image\n0 to {side - 1}", f"padded by {pad}\n−{pad} to {side + pad - 1}",
+             f"score_fr\n{cells} cells, {step} apart", f"upscore\n−{offset} to {up - offset - 1}")
+    bars = ((0, side, "0.85", None), (-pad, side + pad, "white", ".."),
+            (origin - step / 2 + 0.5, origin + (cells - 0.5) * step + 0.5, (0.86, 0.93, 0.98), None),
+            (-offset, up - offset, (0.99, 0.9, 0.72), None))
+    for y, (start, stop, fill, hatch) in zip((4, 3, 2, 1), bars, strict=True):
         axes.add_patch(Rectangle((start - 0.5, y - 0.28), stop - start, 0.56, fc=fill, ec="0.2", lw=1.2, hatch=hatch))
-        axes.text(start, y + 0.36, text, ha="left", va="bottom", fontsize=10, bbox=PAPER, zorder=4)
-
-    rule(4.6, 0, side, f"image: pixels 0 to {side - 1}", "0.85")
-    rule(3.4, -pad, side + pad, f"padded by {pad}: pixels {-pad} to {side + pad - 1}", "white", "..")
-    axes.add_patch(Rectangle((-0.5, 3.12), side, 0.56, fc="0.85", ec="0.2"))
-    rule(2.2, origin - step / 2 + 0.5, origin + (cells - 0.5) * step + 0.5,
-         f"score_fr: {cells} cells, {step} apart, the first centred on {origin:g}", (0.86, 0.93, 0.98))
+    axes.add_patch(Rectangle((-0.5, 2.72), side, 0.56, fc="0.85", ec="0.2"))
     for i in range(cells):
         x = origin + step * i
-        axes.plot((x - step / 2,) * 2, (1.92, 2.48), color="0.2", lw=1.2)
-        axes.plot(x, 2.06, "o", color=draw.BLUE, ms=5)
-        axes.text(x, 2.3, f"{x:g}", ha="center", va="center", fontsize=10, zorder=4)
-    rule(1.0, -offset, up - offset, f"upscore: {up} cells, 1 apart, pixels {-offset} to {up - offset - 1}",
-         (0.99, 0.9, 0.72))
-    for a, b, side_of in ((-offset - 0.5, -0.5, "right"), (side - 0.5, up - offset - 0.5, "left")):
-        axes.annotate("", (b, 0.5), (a, 0.5), arrowprops={"arrowstyle": "<|-|>", "color": "0.15", "lw": 1.3,
-                                                         "shrinkA": 0, "shrinkB": 0})
-        axes.text(b - 3 if side_of == "right" else a + 3, 0.36, f"{b - a:g} cut off", ha=side_of, va="top", fontsize=10)
-    axes.set(xlim=(-pad - 6, side + pad + 6), ylim=(0, 5.35), yticks=[], xlabel="pixels of the image")
-    axes.spines["left"].set_visible(False)
+        axes.plot((x - step / 2,) * 2, (1.72, 2.28), color="0.2", lw=1.2)
+        axes.plot(x, 1.85, "o", color=draw.BLUE, ms=5)
+        axes.text(x, 2.09, f"{x:g}", ha="center", va="center", fontsize=10)
+    for a, b, align in ((-offset - 0.5, -0.5, "right"), (side - 0.5, up - offset - 0.5, "left")):
+        axes.annotate("", (b, 0.58), (a, 0.58), arrowprops={"arrowstyle": "<|-|>", "color": "0.15", "lw": 1.3,
+                                                           "shrinkA": 0, "shrinkB": 0})
+        axes.text(b - 3 if align == "right" else a + 3, 0.46, f"{b - a:g} cut off", ha=align, va="top", fontsize=10)
+        axes.plot((b if align == "right" else a,) * 2, (0.3, 4.4), "--", color=draw.RED, lw=1.6)
+    _name_rows(axes, (4, 3, 2, 1), names)
     return figure
 
 
 def skip_ruler(rows, crops):
     """Where maps begin: rows (text, origin, step, fill), drawn in pairs; crops [(row, of, cells)] are cut off there."""
-    figure, axes = draw.panels(1, 1, height=4.4)
+    figure, axes = draw.panels(1, 1, height=3.9)
     axes = axes[0, 0]
-    for k, (text, origin, step, fill) in enumerate(rows):
+    axes.set(xlim=(-104, 58), ylim=(0.05, len(rows) + 0.45), xlabel="pixels of the image")
+    for k, (_, origin, step, fill) in enumerate(rows):
         y = len(rows) - k
         start = origin - step / 2
         for i in range(int((62 - start) // step) + 1):
-            axes.add_patch(Rectangle((start + step * i, y - 0.22), step, 0.44, fc=fill, ec="0.35", lw=0.8))
+            axes.add_patch(Rectangle((start + step * i, y - 0.25), step, 0.5, fc=fill, ec="0.35", lw=0.8, zorder=1))
             axes.plot(origin + step * i, y, "o", color=draw.BLUE, ms=3.5)
-        axes.text(start, y + 0.29, text, ha="left", va="bottom", fontsize=10, bbox=PAPER, zorder=4)
         for _, of, cells in (crop for crop in crops if crop[0] == k):
             for i in range(cells):
-                axes.text(origin + step * i, y - 0.29, f"{i + 1}", ha="center", va="top", fontsize=9)
+                axes.text(origin + step * i, y - 0.31, f"{i + 1}", ha="center", va="top", fontsize=9)
             x = rows[of][1] - rows[of][2] / 2
-            axes.plot((x, x), (y - 0.45, y + 1.22), "--", color=draw.RED, lw=1.8, zorder=3)
-    axes.axvline(-0.5, color="0.3", lw=1.4, ls=":", zorder=3)
-    axes.text(0.6, 0.32, "the image begins here", ha="left", va="center", fontsize=10)
-    axes.set(xlim=(-104, 58), ylim=(0.15, len(rows) + 0.75), yticks=[], xlabel="pixels of the image")
-    axes.spines["left"].set_visible(False)
+            axes.plot((x, x), (y - 0.42, y + 1.35), "--", color=draw.RED, lw=1.8, zorder=3)
+    axes.axvline(-0.5, color="0.3", lw=1.4, ls=":", zorder=0)  # behind the cells: some have their dots there
+    axes.text(0.8, 0.32, "the image begins here", ha="left", va="center", fontsize=10)
+    _name_rows(axes, range(len(rows), 0, -1), [text for text, *_ in rows])
     return figure
+
+
+def _name_rows(axes, at, names):
+    """Names left of the axes, where no line crosses them."""
+    axes.set_yticks(list(at), names, fontsize=10)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
 
 
 def coverage(side, rows):

@@ -95,9 +95,9 @@ assert np.array_equal(y_small, [[37, 47], [67, 77]])
 y_small
 
 # %% [markdown]
-# Some words from here on. A **place** $(u, v)$ is a position of the kernel, and there is one result for each. The square
-# under the kernel at a place is its *window*, the pixels in it are a *patch*. A **tap** $(i, j)$ is one of the kernel's
-# own numbers. A place and a tap together give a pixel: $(u + i, v + j)$.
+# Some words from here on. A **place** $(u, v)$ is a position of the kernel, and there is one result for each. The
+# square under the kernel at a place is its *window*, the pixels in it are a *patch*. A **tap** $(i, j)$ is one of the
+# kernel's own numbers. A place and a tap together give a pixel: $(u + i, v + j)$.
 #
 # ## 3. The definition
 #
@@ -572,8 +572,8 @@ check.appearances((inner, corner))
 
 # %% [markdown]
 # The same question for every pixel of a small image, 4 x 5. On the right your two numbers belong where the question
-# marks are. **Predict** the sum of the numbers in each panel from the shape of $X$, before you add them up. In one panel
-# it is less than the size of $X$: why?
+# marks are. **Predict** the sum of the numbers in each panel from the shape of $X$, before you add them up. In one
+# panel it is less than the size of $X$: why?
 
 # %%
 draw.show(figures.appearances(4, 5, 3), """
@@ -795,8 +795,8 @@ assert np.array_equal(conv2d(grey, edges)[0], responses)
 mine.shape
 
 # %% [markdown]
-# And this is the library's plain form, letter for letter (section 5 says what it does faster). Ask Python for the source
-# of both:
+# And this is the library's plain form, letter for letter (section 5 names a faster one). Ask Python for the source of
+# both:
 
 # %%
 im2col_py, conv_py = inspect.getmodule(conv_size), ops.conv  # the files minifcn/ops/im2col.py and conv.py
@@ -823,9 +823,9 @@ for stride in (1, 2):
     assert cols.nbytes == 9 / stride**2 * x.nbytes
 
 # %% [markdown]
-# A quarter of the places, so 2.25 times. In an FCN nearly all strides are 1. The columns of *one* layer exist while it
-# is computed. Keeping those of *all* layers until the way back would take nine times the memory of their inputs; making
-# them a second time takes one copy. So: **remember the input, not the columns.**
+# A quarter of the places, so 2.25 times. In an FCN nearly all convolutions have stride 1. The columns of *one* layer
+# exist while it is computed. Keeping those of *all* layers until the way back would take nine times the memory of their
+# inputs; making them a second time takes one copy. So: **remember the input, not the columns.**
 #
 # ### Backward
 #

@@ -797,16 +797,6 @@ show_counts(2)
 # ends at the seventh. No patch sees those pixels, so they cannot move the loss: their gradient is 0. At stride 3 no
 # patches overlap, and `=` would do.
 #
-# > **Why not simpler?** Why a loop over taps; could one not write `x[where] += cols` with one array of indices?
-# > NumPy reads, adds and writes back all at once: an index that occurs twice is added once.
-
-# %%
-collected = np.zeros(3)
-collected[np.array([0, 0, 2])] += 1  # index 0 is there twice
-print(collected)
-assert collected[0] == 1  # np.add.at would give 2, and is slow; the slices of one tap never meet a pixel twice
-
-# %% [markdown]
 # ### A second judge: the adjoint test
 #
 # For any matrix $\langle A x, c\rangle = \langle x, A^T c\rangle$, where $\langle\cdot,\cdot\rangle$ multiplies two

@@ -226,9 +226,8 @@ assert np.allclose(W.T @ tiny_x.ravel(), up.ravel())            # the transposed
 print((W.T @ tiny_x.ravel()).reshape(5, 5).astype(int))
 
 # %% [markdown]
-# Same kernel, same stride, nothing turned by hand; 2 x 2 numbers became 5 x 5. This is why PyTorch and we say
-# *transposed* convolution. For larger shapes nobody builds W. The adjoint test of lesson 03 does without: for every x
-# and y these two must be equal,
+# Same kernel, same stride, nothing turned by hand; hence *transposed* convolution, PyTorch's word and ours. For larger
+# shapes nobody builds W. The adjoint test of lesson 03 does without: for every x and y these two must be equal,
 #
 # $$\langle \mathrm{conv}(x),\, y\rangle = \langle x,\, \mathrm{convT}(y)\rangle$$
 #
@@ -269,10 +268,9 @@ print("rank of W^T W:", np.linalg.matrix_rank(W.T @ W), "of", W.shape[1])
 # It would have to be the identity, and that has rank 25. But $W$ has rank 4, so for every matrix $M$ the product $M W$
 # has rank 4 at most: no matrix undoes $W$. Four numbers do not determine 25.
 #
-# > **Why not simpler?** Why not go on saying *deconvolution*, as the papers do? Because astronomers, microscopists
-# > and seismologists use that word for the inverse: given the blurred picture, find the sharp one. Here is a case in
-# > which the inverse exists. A 3 x 3 blur at stride 1, padded by 1, has a square matrix, and this one can be
-# > inverted.
+# > **Why not simpler?** Why not say *deconvolution*, as the papers do? Because in astronomy and microscopy that word
+# > means the inverse: given the blurred picture, find the sharp one. Here is a case in which the inverse exists. A
+# > 3 x 3 blur at stride 1, padded by 1, has a square matrix, and this one can be inverted.
 #
 # **Predict.** What do you get from the blurred picture y by solving $W x = y$? What by the transposed convolution,
 # $W^T y$? (This kernel is symmetric, so $W^T = W$.)
@@ -361,13 +359,11 @@ print("stamps and fractional strides: the same numbers")
 # | b | (F,) | one number for each channel out; FCN's upsampling layers have none |
 # | y | (N, F, U, V) | U = S (H - 1) + K - 2P, V likewise |
 #
-# In `conv2d` the weights are (F, C, K, K), channels *out* first. Why the other way round here? Because it is the same
-# array. With the w of the adjoint test, (4, 3, 3, 3), `conv2d` went from 3 channels to 4, and `conv_transpose2d` from 4
-# back to 3. First axis: channels of the *small* map; second axis: channels of the *large* one. PyTorch keeps the same
-# order.
+# In `conv2d` the weights are (F, C, K, K), channels *out* first. Here it is the same array, read from the other end:
+# with the w of the adjoint test, (4, 3, 3, 3), `conv2d` went from 3 channels to 4, and `conv_transpose2d` from 4 back
+# to 3. First axis: channels of the *small* map; second: of the *large* one. PyTorch keeps the same order.
 #
-# (A convolution rounds down: with K = 3, S = 2 it makes 2 pixels of 5 and 2 of 6. The way back makes 5 of 2: the
-# smallest size that gives this result.)
+# (A convolution rounds down: K = 3, S = 2 makes 2 pixels of 5, and of 6. The way back from 2 gives the smaller, 5.)
 #
 # ### Forward
 #
@@ -599,8 +595,7 @@ draw.show(figures.hats((3, 8, 5, 6), stride=8),
 # two cells that a pixel should mix does not exist. Nothing is stamped from there, as if the cells outside were 0. So
 # the map **fades** towards the border.
 #
-# Pillow's `resize` interpolates between centres as well, but repeats the outermost ones. So the two should agree
-# inside, and differ in a frame of S/2 pixels.
+# Pillow's `resize` interpolates too, but repeats the outermost cells. The two should differ in a frame of S/2 pixels.
 #
 # **Predict.** For S = 32, which share of Pillow's value is left to a pixel at the border, in the middle of a side? And
 # in the corner?
@@ -857,8 +852,8 @@ draw.show(figures.misplaced(truth, (placed, moved), [f"P = S/2: {accuracy[0]:.1%
           "right, and every region has a light rim on two sides.")
 
 # %% [markdown]
-# Half a cell, S/2 = 4 pixels, down and to the right; with S = 32 it would be 16 pixels. No shape is wrong and no error
-# is raised: a net could be trained like this for days. So lesson 08 computes its crops and types none of them in.
+# Half a cell, S/2 = 4 pixels, down and to the right. No shape is wrong and no error is raised: a net could be trained
+# like this for days. So lesson 08 computes its crops and types none of them in.
 
 # %% [markdown]
 # ## 10 · Exercises
@@ -904,7 +899,7 @@ y = conv_transpose2d(np.ones((1, 1, cells, cells), np.float32), bilinear_kernel(
 print(f"{cells} x {cells} cells, P = {pad}: {y.shape[2]} x {y.shape[3]} pixels")
 
 # %% [markdown]
-# It is larger than the image. Lesson 08 crops it, at an offset that it derives.
+# It is larger than the image; lesson 08 crops it.
 #
 # **Exercise 8: in your own words.** The weights of the bilinear kernel for S = 32 sum to 1024, those of any other to
 # S². Why S², and what would the enlarged map look like if they summed to 1?
@@ -913,8 +908,7 @@ print(f"{cells} x {cells} cells, P = {pad}: {y.shape[2]} x {y.shape[3]} pixels")
 # **One answer.** A map that is 1 everywhere must stay 1, so the weights that reach one output pixel must sum to 1.
 # There are S x S kinds of output pixels, and every weight of the kernel serves exactly one kind: all together they sum
 # to S². With a sum of 1 the map would be S² times too small, 1024 times for S = 32: the largest class would be the
-# same, but softmax would see almost equal scores everywhere. (A kernel that sums to 1 keeps the *sum* of a map; one
-# that sums to S² keeps its *level*.)
+# same, but softmax would see almost equal scores everywhere.
 
 # %% [markdown]
 # **Exercise 9: in your own words.** A friend says: *"FCN first convolves and pools, then deconvolves. Deconvolution
@@ -925,9 +919,8 @@ print(f"{cells} x {cells} cells, P = {pad}: {y.shape[2]} x {y.shape[3]} pixels")
 # **One answer.** Right: the layer brings maps back from the small size to the large one, along the connections of a
 # strided convolution. Wrong: going back along the same connections is multiplying by $W^T$, not by an inverse. A
 # strided convolution has far more inputs than outputs, so many pictures give the same small map, and nothing can tell
-# which it was. I would show the second row of the pictures in section 3: the size is back, the detail is not. In FCN
-# what is enlarged is not even an image, but the map of scores. Detail has to come from elsewhere, from earlier maps
-# that still have it (lesson 08).
+# which it was. I would show the second row of the pictures in section 3: the size is back, the detail is not. And
+# what FCN enlarges is a map of scores, no image. Detail has to come from earlier maps that still have it (lesson 08).
 
 # %% [markdown]
 # ## Three sentences to remember

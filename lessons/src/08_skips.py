@@ -401,8 +401,10 @@ assert not net16.params["score_pool4.w"].any() and not net16.params["score_pool4
 
 # %%
 fresh = head_of(net16, taps["fcn32s"])  # the body is a copy of the body of 32s: the same maps
-two_steps = L["upscore2"].forward(net16.layers["score_fr"].forward(taps["fcn32s"]["drop7"]))
-assert np.array_equal(fresh, net16.layers["upscore16"].forward(two_steps))  # nothing but score_fr is in it
+two_steps = taps["fcn32s"]["drop7"]
+for name in ("score_fr", "upscore2", "upscore16"):
+    two_steps = net16.layers[name].forward(two_steps)
+assert np.array_equal(fresh, two_steps)  # to the last bit: there is nothing but score_fr in it
 same = np.mean(fresh.argmax(axis=1) == scores["fcn32s"].argmax(axis=1))
 print(f"mean IU {100 * iu['fcn32s']:.1f} as 32s, {100 * mean_iu(fresh.argmax(axis=1)):.1f} as fresh 16s; "
       f"{100 * same:.1f} % of the pixels have the same name")
@@ -903,8 +905,8 @@ assert crops(()) == (19,) and crops(("pool4",)) == (5, 27) and crops(("pool4", "
 
 # %%
 sky, sand = (0.86, 0.93, 0.98), (0.99, 0.9, 0.72)
-rows = [("upscore2: from −11.5", -11.5, 16, sand), ("score_pool4: from −91.5", -91.5, 16, sky),
-        ("upscore_pool4: from −23.5", -23.5, 8, sand), ("score_pool3: from −95.5", -95.5, 8, sky)]
+rows = [("upscore2\nfrom −11.5", -11.5, 16, sand), ("score_pool4\nfrom −91.5", -91.5, 16, sky),
+        ("upscore_pool4\nfrom −23.5", -23.5, 8, sand), ("score_pool3\nfrom −95.5", -95.5, 8, sky)]
 draw.show(figures.skip_ruler(rows, [(1, 0, 5), (3, 2, 9)]), """Two pairs of rulers. upscore2 begins at -11.5 with
     cells of 16 pixels, score_pool4 at -91.5: five of its cells, numbered, lie before the dashed line where upscore2
     begins. upscore_pool4 begins at -23.5 with cells of 8 pixels, score_pool3 at -95.5: nine of its cells lie before
@@ -945,9 +947,8 @@ print("offsets:", crops(skips))
 # before upscore_pool3.
 # </details>
 #
-# **Why mini needs no crop.** Its body pads every kernel by (K − 1)/2, fc6 too, and its head pads the upsampling by S/2.
-# Then cell 0 of every map covers just the first J pixels, its centre is (J − 1)/2, and maps of one step lie on each
-# other.
+# **Why mini needs no crop.** It pads every convolution by (K − 1)/2, fc6 too, and the upsampling by S/2. Then cell 0 of
+# every map covers just the first J pixels, its centre is (J − 1)/2, and maps of one step lie on each other.
 
 # %%
 mini = net.head.grids
