@@ -28,10 +28,22 @@ def _fused(score, fine, offset=OFFSET):
     return up + crop(fine, offset, *up.shape[2:])[0]
 
 
+def _small(score, fine):
+    """What comes without a stride."""
+    up, _ = conv_transpose2d(score, bilinear_kernel(score.shape[1], 4, score.dtype))
+    return up + crop(fine, OFFSET, *up.shape[2:])[0]
+
+
 @exercise
 def fuse(answer):
     score, fine = _maps()
-    result = run(answer, score, fine, OFFSET)
+    try:
+        result = run(answer, score, fine, OFFSET)
+    except ValueError as error:
+        if "broadcast" not in str(error):
+            raise
+        raise Wrong("the part of fine and the enlarged map are not of one size: the part runs from `offset` to "
+                    f"offset + the rows (columns) of the enlarged map. NumPy says: {error}") from None
     if not isinstance(result, tuple) or len(result) != 2:
         raise Wrong("two things are to be returned: y and the cache")
     up, _ = _enlarged(score)
@@ -45,6 +57,7 @@ def fuse(answer):
             up + fine[:, :, (13 - high) // 2:, (16 - wide) // 2:][:, :, :high, :wide],
         "the map was enlarged with pad=1, as in the case by hand: P is 0 here":
             padded + crop(fine, OFFSET, *padded.shape[2:])[0],
+        "the map was not enlarged by 2: stride=2 is missing": _small(score, fine),
         "the two are to be added; this is their product": up * crop(fine, OFFSET, high, wide)[0],
         "concatenated; the scores are to be added": np.concatenate([up, crop(fine, OFFSET, high, wide)[0]], axis=1),
     })
@@ -60,6 +73,9 @@ def fuse_backward(answer):
     if not isinstance(result, tuple) or len(result) != 2:
         raise Wrong("two gradients are to be returned: dscore, dfine")
     dscore, dfine = value(result)
+    if isinstance(dscore, tuple):
+        raise Wrong(f"dscore is a tuple of {len(dscore)}: conv_transpose2d_backward returns dx, dw and db, and "
+                    "dx alone is asked for")
     if np.shape(dscore) == fine.shape and np.shape(dfine) == score.shape:
         raise Wrong("the two gradients are in the wrong order: dscore, dfine")
     if np.shape(dfine) == dy.shape:

@@ -27,6 +27,11 @@ def confusion(answer):
         raise
     right = ConfusionMatrix(classes).update(guess, truth).counts
     known = truth != 255
+    if np.shape(mine) == right.shape and np.asarray(mine).dtype.kind == "f":
+        raise Wrong("counts are asked for, whole numbers, not shares")
+    if np.ndim(mine) == 1 and np.size(mine) > classes**2:
+        raise Wrong("there are pairs beyond the last cell: is every void pixel left out? Then the counts are still to "
+                    "be reshaped")
     small = truth[known] * np.uint8(classes) + guess[known]  # wraps at 256
     equal(mine, right, "counts", suspects={
         "rows and columns have changed places: truth * classes + guess puts the truth into the rows": right.T,
@@ -55,6 +60,9 @@ def iu(answer):
         equal(mine, truth, "iu")
     rest = ~np.isnan(truth)
     hits, t, p = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    with np.errstate(all="ignore"):
+        if near(mine[:3], (hits / t)[:3]):
+            raise Wrong("IU: that is the accuracy, n / t: the union is t + p - n")
     if np.isnan(mine[4]):
         raise Wrong("a class that is not there but named has IU 0, and it is to count: only what is neither there nor "
                     "named is NaN")
@@ -64,6 +72,7 @@ def iu(answer):
             "the hits are counted twice in the union, once in each sum: take them off once": (hits / (t + p))[rest],
             "that is Dice, 2 n / (t + p): the union is t + p - n": (2 * hits / (t + p))[rest],
             "that is n / p: the union is t + p - n": (hits / p)[rest],
+            "in per cent; a number from 0 to 1 is asked for": 100 * truth[rest],
             "the hits were taken off the union twice; they stand in both sums, and in the union they count once":
                 (hits / (union - hits))[rest],
         })
@@ -121,6 +130,8 @@ def culprit(answer):
     if (pair[1], pair[0]) == right:
         raise Wrong(f"the other way round: rows are the truth. {matrix.counts[i, j]} pixels of {pair[0]} are named "
                     f"{pair[1]}, {matrix.counts[j, i]} of {pair[1]} are named {pair[0]}")
+    if data.classes[0] in pair:
+        raise Wrong("background does not count here: which thing is taken for which other thing?")
     if tuple(pair) != right:
         raise Wrong(f"{matrix.counts[i, j]} pixels of {pair[0]} are named {pair[1]}; another pair has {wrong.max()}")
     return f"{wrong.max()} pixels of {right[0]} are named {right[1]}"

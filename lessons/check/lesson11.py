@@ -41,8 +41,8 @@ def rate_for_sum(answer):
     if _close(answer, 0.04 / (8 * 96 * 120)):
         raise Wrong("void pixels are not in the sum: divide by those that are counted")
     if not _close(answer, right):
-        raise Wrong("a step is rate times gradient, and the sum's gradient is `counted` times the mean's: with which rate "
-                    "does the product stay what it is?")
+        raise Wrong("a step is rate times gradient, and the sum's gradient is `counted` times the mean's: with which "
+                    "rate does the product stay what it is?")
     return f"0.04 / {_counted():,} = {right:.2g}: the same steps"
 
 
@@ -151,14 +151,14 @@ def _against(guess, name):
     if np.array_equal(its["val_loss"], healthy["val_loss"]):
         return "its losses are A's to the last digit: every step was the same, and only what is said of them differs"
     if guess == "overlap" and its["steps"][1] != healthy["steps"][1]:
-        return (f"its second loss is {its['steps'][1]:.4f}, A's {healthy['steps'][1]:.4f}: a wrong gradient in the body "
-                "is seen in the third loss at the earliest, for in the first step the body gets none")
+        return (f"its second loss is {its['steps'][1]:.4f}, A's {healthy['steps'][1]:.4f}: a wrong gradient in the "
+                "body is seen in the third loss at the earliest, for in the first step the body gets none")
     if its["steps"][1] == healthy["steps"][1]:
         return (f"its second loss is A's to the last digit, {its['steps'][1]:.4f}: net and input were the same until "
                 f"then, and other means change every input. And it ends {a_final - final:.2f} behind A, where A and A' "
                 f"lie {luck:.3f} apart")
-    return (f"it ends {final - a_final:.2f} ahead of A, where A and A' lie {luck:.3f} apart; why should wrong means help? "
-            "Look at its picture after epoch 4")
+    return (f"it ends {final - a_final:.2f} ahead of A, where A and A' lie {luck:.3f} apart; why should wrong means "
+            "help? Look at its picture after epoch 4")
 
 
 def _diagnosis(letter):

@@ -1,7 +1,7 @@
 """Drawings of lesson 07: what FCN-32s says, what one cell becomes, losses from three starts, errors near borders."""
 import numpy as np
 
-from lessons.draw import BLACK, BLUE, ORANGE, RED, YELLOW, cells, legend, panels, picture
+from lessons.draw import BLACK, BLUE, ORANGE, YELLOW, cells, legend, panels, picture
 from minifcn.overlay import flat, lit
 
 
@@ -84,21 +84,6 @@ def limits(image, truth, said, colors, classes):
     for panel, (title, labels) in zip((axes[0, 2], *axes[1]), said.items(), strict=True):
         picture(panel, lit(labels, truth, colors), title)
     legend(figure, classes, colors, _present(truth, *said.values()))
-    return figure
-
-
-def gradients(names, first, second):
-    """The size of every gradient in the first step and in the second, on a logarithmic scale."""
-    figure, ((axes,),) = panels(1, 1, 9, 3.2)
-    at = np.arange(len(names))
-    axes.plot(at, second, "o", color=BLUE, label="step 2")
-    there = np.array(first) > 0
-    axes.plot(at[there], np.array(first)[there], "s", color=RED, label="step 1, where it is not 0", fillstyle="none",
-              markersize=9)
-    axes.set_yscale("log")
-    axes.set_xticks(at, names, rotation=60, ha="right", rotation_mode="anchor")
-    axes.set(ylabel="largest element of the gradient")
-    axes.legend(frameon=False, loc="upper left")
     return figure
 
 

@@ -194,19 +194,15 @@ def coverage(side, rows):
     """Which pixels of the image have a score: rows (padding, first, last + 1)."""
     figure, axes = draw.panels(1, 1, height=2.9)
     axes = axes[0, 0]
-    for k, (pad, first, stop) in enumerate(rows):
-        y = len(rows) - k
-        axes.add_patch(Rectangle((-0.5, y - 0.3), side, 0.6, fc="0.85", ec="0.2"))
-        a, b = max(first, 0), min(stop, side)
-        axes.add_patch(Rectangle((first - 0.5, y - 0.18), stop - first, 0.36, fc=(0.99, 0.9, 0.72), ec="0.2",
+    at, names = range(len(rows), 0, -1), []
+    for y, (pad, first, stop) in zip(at, rows, strict=True):
+        axes.add_patch(Rectangle((-0.5, y - 0.32), side, 0.64, fc="0.85", ec="0.2"))
+        axes.add_patch(Rectangle((first - 0.5, y - 0.19), stop - first, 0.38, fc=(0.99, 0.9, 0.72), ec="0.2",
                                  hatch="//"))
-        without = side - (b - a)
-        axes.text(side / 2, y, f"P = {pad}: {without} pixels without a score", ha="center", va="center", fontsize=10,
-                  bbox={"fc": "white", "ec": "none", "pad": 2})
-    low = min(first for _, first, _ in rows)
-    high = max(stop for *_, stop in rows)
-    axes.set(xlim=(low - 8, high + 8), ylim=(0.5, len(rows) + 0.5), yticks=[], xlabel="pixels of the image")
-    axes.spines["left"].set_visible(False)
+        names.append(f"P = {pad}\n{side - (min(stop, side) - max(first, 0))} without score")
+    low, high = min(first for _, first, _ in rows), max(stop for *_, stop in rows)
+    axes.set(xlim=(low - 8, high + 8), ylim=(0.5, len(rows) + 0.5), xlabel="pixels of the image")
+    _name_rows(axes, at, names)
     return figure
 
 

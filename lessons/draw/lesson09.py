@@ -12,6 +12,16 @@ PAMI_NETS = {8: 65.5, 16: 65.0, 32: 63.6}  # PAMI table 3, the same images
 STYLES = {"8s": ("o", "-", draw.BLUE), "16s": ("s", "--", draw.ORANGE), "32s": ("^", ":", draw.BLACK)}
 
 
+def without_void(truth):
+    """The truth (N,H,W) with every void pixel named like one beside it: lines two pixels wide go half to either side."""
+    full = truth.copy()
+    left, right, upper, lower = np.s_[:, :, :-1], np.s_[:, :, 1:], np.s_[:, :-1], np.s_[:, 1:]
+    while (full == IGNORE).any():
+        for place, beside in ((right, left), (left, right), (lower, upper), (upper, lower)):
+            full[place] = np.where(full[place] == IGNORE, full[beside], full[place])
+    return full
+
+
 def two_answers(image, truth, a, b, dataset):
     figure, axes = draw.panels(2, 2, width=7.5, height=6.4)
     draw.picture(axes[0, 0], image, "the picture")
@@ -61,7 +71,7 @@ def matrices(named, classes):
         place.set_title(f"{title}, mean IU {100 * matrix.mean_iu:.1f}")
         place.spines[:].set_visible(False)
         place.tick_params(length=0)
-    axes[0, 0].set_ylabel("truly: per cent of its pixels")
+    axes[0, 0].set_ylabel("truly: per cent of its pixels (dot: 0)")
     return figure
 
 
@@ -129,15 +139,15 @@ def bound_pictures(truth, at_best, dataset):
         draw.picture(place, lit(labels, truth, dataset.colors), f"by {factor}: mean IU {100 * score:.1f}")
     for place in axes.flat[1 + len(at_best):]:
         draw.bare(place)
-        place.text(0.5, 0.5, "bright: wrong\ndark: right", ha="center", va="center", fontsize=11)
+        place.text(0.5, 0.5, "bright: wrong\ndark: right, or void", ha="center", va="center", fontsize=11)
     draw.legend(figure, dataset.classes, dataset.colors)
     return figure
 
 
 def curve(factors, scores, reached, best=None):
-    """Mean IU against the factor: Harbour with what the nets reached, and the papers' figures beside it."""
-    figure, axes = draw.panels(1, 2, width=9, height=4.2, sharey=True)
-    ours, theirs = axes[0]
+    """Mean IU against the factor: Harbour with what the nets reached; beside it the papers' figures, or in it `best`."""
+    figure, axes = draw.panels(1, 1 if best else 2, width=6 if best else 9, height=4.2, sharey=True)
+    ours, theirs = axes[0, 0], axes[0, -1]
 
     def line(place, points, style, color, name, shown, **options):
         place.plot(list(points), list(points.values()), style, color=color, label=name, **options)
@@ -153,16 +163,17 @@ def curve(factors, scores, reached, best=None):
     line(ours, dict(zip(factors, scores, strict=True)), "-o", draw.BLUE, "truth, resampled", {**left, 16: (18, 0)},
          ms=4)
     line(ours, reached, ":^", draw.BLACK, "nets: 8s, 16s, 32s", left, ms=8)
-    line(theirs, PAMI_BOUND, "-o", draw.BLUE, "truth, resampled", right, ms=4)
-    line(theirs, PAMI_NETS, ":^", draw.BLACK, "nets: 8s, 16s, 32s", dict.fromkeys(PAMI_NETS, (0, -14)), ms=8)
-    for place, ticks in ((ours, factors), (theirs, sorted(PAMI_BOUND))):
+    if not best:
+        line(theirs, PAMI_BOUND, "-o", draw.BLUE, "truth, resampled", right, ms=4)
+        line(theirs, PAMI_NETS, ":^", draw.BLACK, "nets: 8s, 16s, 32s", dict.fromkeys(PAMI_NETS, (0, -14)), ms=8)
+        theirs.set_title("VOC 2011 val, as published (PAMI)")
+    for place, ticks in ((theirs, sorted(PAMI_BOUND)), (ours, factors)):  # ours last: with `best` it is the only one
         place.set_xscale("log", base=2)
         place.set_xticks(ticks, [str(factor) for factor in ticks])
         place.minorticks_off()
         place.set(xlabel="factor", ylim=(45, 104), xlim=(ticks[0] / 1.2, ticks[-1] * 1.6))
         place.grid(axis="y", color="0.9")
     ours.set(title="Harbour, val", ylabel="mean IU")
-    theirs.set_title("VOC 2011 val, as published (PAMI)")
     ours.legend(loc="lower left", frameon=False)
     return figure
 

@@ -27,6 +27,18 @@ def padded(score, fine, offset):
     return up + part(fine, offset, up), (cache, fine.shape, offset)
 
 
+@wrong("fuse", says="stride=2 is missing")
+def not_enlarged(score, fine, offset):
+    up, cache = conv_transpose2d(score, bilinear_kernel(score.shape[1], 4, score.dtype))
+    return up + part(fine, offset, up), (cache, fine.shape, offset)
+
+
+@wrong("fuse", says="not of one size")
+def cut_without_an_end(score, fine, offset):
+    up, cache = enlarged(score)
+    return up + fine[:, :, offset:, offset:], (cache, fine.shape, offset)
+
+
 @wrong("fuse", says="still to be added")
 def skip_forgotten(score, fine, offset):
     up, cache = enlarged(score)
@@ -62,6 +74,11 @@ def not_put_back(dy, cache):
 @wrong("fuse_backward", says="dscore has dy's shape")
 def not_through_the_upsampling(dy, cache):
     return dy, both(dy, cache)[1]
+
+
+@wrong("fuse_backward", says="dscore is a tuple of 3")
+def all_three(dy, cache):
+    return conv_transpose2d_backward(dy, cache[0]), both(dy, cache)[1]
 
 
 @wrong("fuse_backward", says="each term gets all of it")

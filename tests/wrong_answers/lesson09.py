@@ -54,7 +54,30 @@ def dice(counts):
     return 2 * np.diag(counts) / (counts.sum(axis=1) + counts.sum(axis=0))
 
 
+@wrong("confusion", says="not shares")
+def shares(truth, guess, classes):
+    known = truth != 255
+    counts = np.bincount(truth[known].astype(int) * classes + guess[known], minlength=classes**2)
+    return counts.reshape(classes, classes) / counts.sum()
+
+
+@wrong("confusion", says="still to be reshaped")
+def void_kept_and_flat(truth, guess, classes):
+    return np.bincount((truth.astype(int) * classes + guess).ravel(), minlength=classes**2)
+
+
 @wrong("iu", says="not there but named")
+def nan_where_not_there(counts):
+    t, p, hits = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
+    return np.where(t > 0, hits / (t + p - hits), np.nan)
+
+
+@wrong("iu", says="per cent")
+def percent(counts):
+    return 100 * np.diag(counts) / (counts.sum(axis=1) + counts.sum(axis=0) - np.diag(counts))
+
+
+@wrong("iu", says="that is the accuracy")
 def accuracy(counts):
     return np.diag(counts) / counts.sum(axis=1)
 
@@ -82,6 +105,7 @@ wrong("empty_mean_iu", says="in per cent")(0.083)
 wrong("empty_mean_iu", says="divide by seven")(9.7)
 
 wrong("culprit", says="other way round")(("person", "boat"))
+wrong("culprit", says="background does not count")(("boat", "background"))
 wrong("culprit", says="another pair has")(("buoy", "boat"))
 wrong("culprit", says="none of the classes")(("boat", "vest"))
 wrong("culprit", says="two names")("person")
