@@ -81,5 +81,15 @@ def test_what_is_wrong_is_said(answer, says):
     assert says in str(refused.value)
 
 
+def test_what_an_answer_raises_shows_its_own_lines_and_not_those_of_the_judge():
+    def divides(x):
+        return x / int(0 * x[0, 0])
+
+    with pytest.raises(ZeroDivisionError) as error:
+        double(divides)
+    shown = [frame for frame in error.traceback if "__tracebackhide__" not in frame.frame.f_locals]
+    assert [frame.name for frame in shown][1:] == ["divides"]
+
+
 def test_a_notebook_shows_the_words_alone():
     assert judge.Wrong("too small")._render_traceback_() == ["not right yet: too small"]

@@ -6,6 +6,8 @@ yet, which is no mistake.
 """
 import functools
 import inspect
+from pathlib import Path
+from types import TracebackType
 
 import numpy as np
 
@@ -26,18 +28,35 @@ class NotWritten(Exception):
 
 
 def exercise(judge):
-    """Make a check of a judge: it prints what is to be said, and raises Wrong for a wrong answer."""
+    """Make a check of a judge: it prints what is to be said, and raises Wrong for a wrong answer.
+
+    What the answer itself raises comes through, with the answer's own lines in the traceback and none of the judge's.
+    """
     @functools.wraps(judge)
     def check(answer):
+        __tracebackhide__ = True  # asked for by IPython
         try:
             praise = judge(answer)
         except NotWritten:
             print("not written yet")
+        except Wrong:
+            raise
+        except Exception as error:
+            raise error.with_traceback(_without_judges(error.__traceback__)) from None
         else:
             print(f"right: {praise}")
 
     check.is_exercise = True
     return check
+
+
+def _without_judges(traceback):
+    if traceback is None:
+        return None
+    rest = _without_judges(traceback.tb_next)
+    if Path(traceback.tb_frame.f_code.co_filename).parent == Path(__file__).parent:
+        return rest
+    return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
 
 
 def exercises(module):
