@@ -22,8 +22,8 @@ def middle(answer):
         raise Wrong("the kernel is turned: the stamp of the 1 lies at the upper left, so the middle gets its lower "
                     "right corner, the 4")
     if mine in x * w[::-1, ::-1]:
-        raise Wrong("that is the stamp of one pixel alone; stamps that overlap add, and all four reach the middle")
-    raise Wrong("write down the four stamps (each pixel times the kernel) as 3 x 3 tables, and add the numbers in the "
+        raise Wrong("that is the stamp of one cell alone; stamps that overlap add, and all four reach the middle")
+    raise Wrong("write down the four stamps (each cell times the kernel) as 3 x 3 tables, and add the numbers in the "
                 "middle of each")
 
 
@@ -84,7 +84,7 @@ def transposed(answer):
         whole = truth(pad=0)
         equal(y, truth(), f"y (stride {stride}, padding {pad})", suspects={
             "the overlap is lost: stamps must be added, += and not =": _overwritten(x, w, b, stride, pad),
-            "the kernel is turned; the stamp of a pixel is the kernel as it is": truth(w=w[..., ::-1, ::-1]),
+            "the kernel is turned; the stamp of a cell is the kernel as it is": truth(w=w[..., ::-1, ::-1]),
             "w was reshaped to (F*K*K, C) without a transpose: reshape to (C, F*K*K), then take .T":
                 folded(w.reshape(-1, 3)),
             "the first two axes of w were exchanged before the reshape: reshape to (C, F*K*K), then take .T":
@@ -111,7 +111,7 @@ def _forward_words(error, stride, pad):
     frames = [frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code.co_name == "col2im"]
     if frames and tuple(frames[0]["x_shape"]) == (2, 2, *(stride * (side - 1) + 4 - 2 * pad for side in (4, 5))):
         return (f"col2im cannot place these columns ({error}). The shape is right: are k, stride and pad given to it, "
-                f"in this order, and is there one column of F*K*K numbers for each pixel of x?")
+                f"in this order, and is there one column of F*K*K numbers for each cell of x?")
     if frames:
         return (f"col2im cannot place these columns ({error}). The shape it is given must be that of y, (N, F, U, V), "
                 f"with the padding already taken off")
@@ -135,7 +135,7 @@ def transposed_backward(answer):
         result = run(answer, dy, (x, w, stride, pad))
     except ValueError as error:
         if f"into shape {x.shape}".replace(", ", ",") in str(error).replace(", ", ","):
-            raise Wrong(f"dx: {error}. Forward made one column for each pixel of x, so im2col needs the stride and the "
+            raise Wrong(f"dx: {error}. Forward made one column for each cell of x, so im2col needs the stride and the "
                         f"padding of the forward pass") from error
         if f"into shape {w.shape}".replace(", ", ",") in str(error).replace(", ", ","):
             raise Wrong(f"dw: {error}. The product gives one gradient for each image: sum over them first") from error

@@ -44,9 +44,9 @@ def _cells(rows, columns, look):
 
 
 def kernel_at_work(image, maps):
-    """A photo, and two maps of signed responses beside it, the second first; white where nearly nothing comes out."""
+    """A scene, and two maps of signed responses beside it, the second first; white where nearly nothing comes out."""
     figure, axes = draw.panels(1, 3, height=2.7)
-    draw.picture(axes[0, 0], image, "the photo")
+    draw.picture(axes[0, 0], image, "the scene")
     limit = 0.8 * np.abs(maps).max()
     for ax, values, title in zip(axes[0, 1:], maps[::-1], "AB", strict=True):
         draw.picture(ax, values, f"map {title}", cmap="PuOr_r", vmin=-limit, vmax=limit)
@@ -54,7 +54,7 @@ def kernel_at_work(image, maps):
 
 
 def on_paper(x, w):
-    """A 2x2 kernel and its four places on a 3x3 input, with their sums; the last one's is left open."""
+    """A 2 x 2 kernel and its four places on a 3 x 3 input, with their sums; the last one's is left open."""
     figure, axes = draw.panels(1, 1, height=2.25)
     ax = axes[0, 0]
     _area(ax, 26.4, 5.9)

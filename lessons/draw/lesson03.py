@@ -16,10 +16,10 @@ def filled(shape, color=WARM, where=True):
     return fill
 
 
-def nudge(photo, wanted, made, at, weights, losses, start, loss, slope):
+def nudge(scene, wanted, made, at, weights, losses, start, loss, slope):
     """What goes in, what is wanted, what comes out, and the loss while one weight is turned."""
     figure, axes = panels(2, 2, 9, 6.4)
-    picture(axes[0, 0], photo, "the photograph", cmap="gray")
+    picture(axes[0, 0], scene, "the scene", cmap="gray")
     limit = np.abs(wanted).max()
     picture(axes[0, 1], wanted, "wanted", cmap=SIGNED, vmin=-limit, vmax=limit)
     picture(axes[1, 0], made, "what our nine weights make of it", cmap=SIGNED, vmin=-limit, vmax=limit)

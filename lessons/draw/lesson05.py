@@ -26,7 +26,7 @@ def question(image, cells, large, name):
 
 
 def stamps(x, w, strides=(1, 2)):
-    """For each stride: the stamp of every pixel of x alone, and the sum of them all."""
+    """For each stride: the stamp of every cell of x alone, and the sum of them all."""
     figure, all_axes = draw.panels(len(strides), x.size + 1, height=4.1)
     k = len(w)
     for axes, stride in zip(all_axes, strides, strict=True):

@@ -13,7 +13,7 @@ STYLES = {"8s": ("o", "-", draw.BLUE), "16s": ("s", "--", draw.ORANGE), "32s": (
 
 
 def without_void(truth):
-    """The truth (N,H,W) with every void pixel named like one beside it: lines two pixels wide go half to either side."""
+    """The truth (N,H,W), every void pixel named like one beside it: a line two pixels wide goes half to either side."""
     full = truth.copy()
     left, right, upper, lower = np.s_[:, :, :-1], np.s_[:, :, 1:], np.s_[:, :-1], np.s_[:, 1:]
     while (full == IGNORE).any():
@@ -29,7 +29,7 @@ def two_answers(image, truth, a, b, dataset):
     for name, answer, place in (("A: FCN-8s", a, axes[1, 0]), ("B: made up", b, axes[1, 1])):
         share = np.mean((answer == truth)[truth != IGNORE])
         draw.picture(place, lit(answer, truth, dataset.colors),
-                     f"{name}, {100 * share:.0f} % of this picture right\n(bright: wrong)")
+                     f"{name}, {100 * share:.0f} % of this picture right\n(bright: wrong; grey: wrongly background)")
     draw.legend(figure, dataset.classes, dataset.colors, np.unique(truth[truth != IGNORE]))
     return figure
 
@@ -145,7 +145,7 @@ def bound_pictures(truth, at_best, dataset):
 
 
 def curve(factors, scores, reached, best=None):
-    """Mean IU against the factor: Harbour with what the nets reached; beside it the papers' figures, or in it `best`."""
+    """Mean IU against the factor: Harbour and what the nets reached; beside it the papers' figures, or in it `best`."""
     figure, axes = draw.panels(1, 1 if best else 2, width=6 if best else 9, height=4.2, sharey=True)
     ours, theirs = axes[0, 0], axes[0, -1]
 

@@ -70,7 +70,7 @@ def _mean_iu(place, letter, run, healthy=None, again=None):
     place.set(title="mean IU, validation", xlabel="epoch", ylim=(0, 0.85), xlim=(0.5, 10.3))
     place.set_xticks((1, 4, 7, 10))
     below = healthy is not None and run["mean_iu"][-1] < healthy["mean_iu"][-1] - 0.01
-    place.annotate(f"{run['mean_iu'][-1]:.3f}", (10, run["mean_iu"][-1]), (0, -8 if below else 8), va="center",
+    place.annotate(f"{run['mean_iu'][-1]:.3f}", (10, run["mean_iu"][-1]), (0, -11 if below else 8), va="center",
                    textcoords="offset points", ha="right", fontsize=9.5, color=draw.BLUE)
     place.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 0.12))
 
@@ -118,15 +118,18 @@ def log_book(runs):
     return "\n".join(rows)
 
 
-def rows_of_pixels(named):
-    """{title: labels of a row of pixels}, one below the other, in the colours of Harbour's classes."""
-    figure, axes = draw.panels(len(named), 1, width=7, height=0.95 * len(named) + 0.5)
+def rows_of_pixels(columns):
+    """[{title: labels of a row of pixels}, ...]: a column each, in the colours of Harbour's classes."""
+    figure, axes = draw.panels(len(columns[0]), len(columns), width=9, height=3.6, width_ratios=(4, 8))
     data = _val()
-    for place, (title, row) in zip(axes[:, 0], named.items(), strict=True):
-        row = np.atleast_2d(row)
-        colors = np.array([data.colors[k] / 255 if k < 7 else (1, 1, 1) for k in row.ravel()]).reshape(1, -1, 3)
-        draw.numbers(place, row, colors=colors, size=12)
-        place.set_title(title, loc="left")
+    for places, named in zip(axes.T, columns, strict=True):
+        most = max(len(np.ravel(row)) for row in named.values())
+        for place, (title, row) in zip(places, named.items(), strict=True):
+            row = np.atleast_2d(row)
+            colors = np.array([data.colors[k] / 255 if k < 7 else (1, 1, 1) for k in row.ravel()]).reshape(1, -1, 3)
+            draw.numbers(place, row, colors=colors, size=12)
+            place.set_xlim(-0.6, most - 0.4)
+            place.set_title(title, loc="left")
     draw.legend(figure, data.classes, data.colors)
     return figure
 

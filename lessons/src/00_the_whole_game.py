@@ -3,7 +3,8 @@
 #
 # **What does it look like when it works?** Here is a picture, and here are three lines that put a name to every
 # pixel of it. First we try what they can do. Then we take them apart, as far as it goes without mathematics, and see
-# for each part which lesson explains it.
+# for each part which lesson explains it. Wherever it says **Predict**, stop and guess before you read on: a wrong
+# guess is remembered best.
 #
 # At the end you can
 #
@@ -11,8 +12,7 @@
 # - follow the picture through the net: numbers in, ever smaller maps, seven scores for every pixel, one name;
 # - say what such a net looks at, and show a picture on which it fails.
 #
-# About 20 minutes to read, 15 more with the exercises, a few seconds to run. You need Python and NumPy arrays.
-# Wherever it says **Predict**, stop and guess before you read on: a wrong guess is remembered best.
+# *About 20 minutes to read, 45 minutes with the exercises, seconds to run. You need Python and NumPy arrays.*
 
 # %%
 import numpy as np
@@ -41,7 +41,7 @@ good, with rounded corners, but the man's head has the colour of the hut behind 
 # hut, person, sheep, lighthouse or buoy. That is **semantic segmentation**, and the net is a **fully convolutional
 # network**, an FCN (Long, Shelhamer and Darrell, 2015).
 #
-# ## Three nets, one picture
+# ## 1 · Three nets, one picture
 #
 # There are three of them, the same but for their last few layers: FCN-32s, 16s and 8s. The number says how many
 # pixels apart a net decides; in between it interpolates. For this picture we have the **truth**, so we can light up
@@ -64,7 +64,7 @@ with broad errors around them. FCN-8s is wrong along borders, at the sheep's leg
 # %% [markdown]
 # Borders and thin things go first, such as the sheep's legs. FCN-32s even loses half a man.
 #
-# **Exercise 1.** How many pixels are right? Compare, leave out void, take the mean. `guess == truth` is a map of True
+# **Exercise 1: the share of right pixels.** Compare, leave out void, take the mean. `guess == truth` is a map of True
 # and False, and the mean of such a map is the share of True.
 
 # %%
@@ -74,7 +74,7 @@ def share_right(guess, truth):
     known = truth != 255
     return (guess[known] == truth[known]).mean()
     # --- yours
-    # return None  # yours to write
+    # return None  # yours to write: one line to find the pixels that count, one to compare them
     # --- end
 
 
@@ -104,7 +104,7 @@ for name, guess in guesses.items():
     print(f"FCN-{name}: {100 * ConfusionMatrix(7).update(guess, truth).pixel_accuracy:.1f} % of the pixels are right")
 
 # %% [markdown]
-# ## What does it look at?
+# ## 2 · What does it look at?
 #
 # Cover a part of a picture, and see which names change **elsewhere**. In another scene a man in a life vest stands
 # before a hut. We put a grey square of 20 x 20 pixels on his head, or his chest, or his legs; of the rest of him not
@@ -137,7 +137,7 @@ legs have become hut.""")
 #
 # Change the numbers and run the cell again. How small a square still hides the man?
 #
-# **In your own words.** Why does the name of a pixel on his leg depend on pixels on his chest? Would it not be safer
+# **Exercise 2: in your own words.** Why does the name of a pixel on his leg depend on pixels on his chest? Would it not be safer
 # to look only at the pixel itself and its nearest neighbours? (What else in a harbour is orange? What else is made of
 # planks?)
 
@@ -149,7 +149,7 @@ legs have become hut.""")
 # called *context*, and how much of it a pixel sees is the subject of lesson 04.
 
 # %% [markdown]
-# ## The smallest case, by hand
+# ## 3 · The smallest case, by hand
 #
 # How does a net *name* a pixel? It does not. It gives each pixel one **score** for every class, any number, and the
 # class with the highest score is the name. Four pixels, three classes:
@@ -164,18 +164,18 @@ Three maps of 2 x 2 scores. Background: 2 1 over 0 3. Boat: 1 4 over -1 2. Perso
 map of 2 x 2 names with question marks.""")
 
 # %% [markdown]
-# **Exercise 2.** Name the four pixels on paper, by number: 0 background, 1 boat, 2 person.
+# **Exercise 3: four names.** Name the four pixels on paper, by number: 0 background, 1 boat, 2 person.
 
 # %%
 # --- solution
 by_hand = [[0, 1], [2, 2]]
 # --- yours
-# by_hand = None  # [[., .], [., .]]
+# by_hand = None  # what is asked: [[., .], [., .]]
 # --- end
 check.by_hand(by_hand)
 
 # %% [markdown]
-# **Exercise 3.** Now for any number of classes and pixels: one line. NumPy's `argmax` gives the *place* of the
+# **Exercise 4: the name of every pixel.** Now for any number of classes and pixels: one line. NumPy's `argmax` gives the *place* of the
 # largest number along an axis, where `max` gives the number itself.
 
 # %%
@@ -209,7 +209,7 @@ check.name_pixels(name_pixels)
 #
 # That is the last thing the net does. Everything before it serves to get good scores.
 #
-# ## Taking it apart
+# ## 4 · Taking it apart
 #
 # ### Numbers in
 #
@@ -242,8 +242,8 @@ x.shape
 # old ones, each looking for something in the neighbourhood of a pixel: an edge, a stripe, later a shape. A *pooling*
 # halves height and width.
 #
-# **Exercise 4.** A prediction with a judge. The maps have 128 x 160 cells at first, and there are five poolings. How
-# many cells has each map at the end?
+# **Exercise 5: the cells.** The maps have 128 x 160 cells at first, and there are five poolings. How many cells has
+# each map at the end?
 
 # %%
 # --- solution
@@ -318,7 +318,7 @@ which the highest scores give: on 4 x 5 cells there is no man, from 8 x 10 on th
 triangle, and at last borders are smooth.""")
 
 # %% [markdown]
-# At 4 x 5 nobody is there, at 8 x 10 the man is, in two pieces. The names come from the scores as in exercise 3:
+# At 4 x 5 nobody is there, at 8 x 10 the man is, in two pieces. The names come from the scores as in exercise 4:
 
 # %%
 again = scores[0].argmax(axis=0)
@@ -342,14 +342,14 @@ f"all {again.size} pixels are named as by model.predict"
 # | 93 % right | is that good? | 09 · How good is it? |
 # | it works | what does it look like when it does not? | 11 · Broken on purpose |
 #
-# ## Playing with it
+# ## 5 · Playing with it
 #
 # ### A larger picture
 #
 # None of the layers asks how large the picture is. So let us enlarge it, to twice its height and width.
 #
-# **Exercise 5.** A change that predicts a figure. How many cells has a map at the end of the body now? And write
-# down, for yourself: will more of the names be right than before, or fewer?
+# **Exercise 6: predict a figure.** How many cells has a map at the end of the body now? And write down, for yourself:
+# will more of the names be right than before, or fewer?
 
 # %%
 # --- solution
@@ -445,7 +445,7 @@ Three scenes with orange vests heaped in boats. In the truth they are part of th
 bright patches of person in each boat, where nobody is; in the last scene a red and white flag is lighthouse.""")
 
 # %% [markdown]
-# People, of course: you have seen what it looks at. The paper's last comparison of nets ends with the same failure, in
+# People, of course: you have seen what it looks at. The papers' last comparison of nets ends with the same failure, in
 # a photograph: life jackets in a boat, taken for people. No layer is broken and no number is wrong. The net has learned
 # what goes together in its pictures, and here it does not.
 #
@@ -457,5 +457,5 @@ bright patches of person in each boat, where nobody is; in the last scene a red 
 #    give back the where.
 # 3. It names a pixel by what is around it, which is why it works, and why it fails where the surroundings mislead.
 #
-# **What comes next.** Lesson 01, *From an image's name to every pixel's*: take a net that can only say "there is a
-# boat in this picture", change not a single one of its numbers, and let it say where.
+# **Next:** lesson 01 (From an image's name to every pixel's). It takes a net that can only say "there is a boat in
+# this picture", changes not a single one of its numbers, and lets it say where.

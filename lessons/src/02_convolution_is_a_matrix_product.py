@@ -4,18 +4,18 @@
 # **What is im2col, why does everyone do it, and what does it cost?**
 #
 # Nearly all the work of a fully convolutional network is convolution. Written down as it is defined, a convolution is
-# a nest of loops, and in Python the network of the paper would need a day or two for one photo. Written as *one matrix
+# a nest of loops, and in Python the network of the papers would need a day or two for one photo. Written as *one matrix
 # product* it is a dozen lines of NumPy, and thousands of times as fast. All one has to know is where every number goes.
 #
-# After this lesson you can
+# At the end you can
 #
 # - compute a convolution on paper, and say how many places a kernel has;
 # - name, for every number of the column matrix, the pixel it comes from, and the way back;
 # - rebuild the library's `conv2d`, line by line;
 # - predict the memory and the multiplications of any convolution before you run it.
 #
-# Reading takes about 40 minutes, the puzzles and exercises an hour, running it a few seconds. You need Python, NumPy's
-# slices and `reshape`, and the product of two matrices. No calculus: that is lesson 03.
+# *About 40 minutes to read, an hour and 40 minutes with the puzzles and exercises, seconds to run. You need Python,
+# NumPy's slices and `reshape`, and the product of two matrices. No calculus: that is lesson 03.*
 
 # %%
 import inspect
@@ -32,7 +32,7 @@ from minifcn.datasets import VOCSegmentation, harbour
 rng = np.random.default_rng(2)
 
 # %% [markdown]
-# ## 1. A kernel at work
+# ## 1 · A kernel at work
 #
 # A *kernel* is a small square of numbers. It is laid on the image; every number is multiplied by the pixel under it,
 # and the products are added up. That gives one number. Then the kernel moves on by one pixel, until it has been
@@ -46,19 +46,19 @@ right_less_left = [[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]]
 below_less_above = [[-1, -1, -1], [0, 0, 0], [1, 1, 1]]
 edges = np.array([[right_less_left], [below_less_above]], float)  # (2, 1, 3, 3): two filters, one channel
 
-photo = VOCSegmentation(harbour.root(), "val")[8][0]
-grey = photo.mean(axis=2).round()[None, None]  # (1, 1, 128, 160): one image, one channel, brightness 0 to 255
+scene = VOCSegmentation(harbour.root(), "val")[8][0]
+grey = scene.mean(axis=2).round()[None, None]  # (1, 1, 128, 160): one image, one channel, brightness 0 to 255
 responses, _ = ops.conv2d(grey, edges)  # the library's; you will have written it by the end
 responses.shape
 
 # %% [markdown]
-# **Predict.** The photo shows a hut with upright boards and a lighthouse with stripes that lie flat. One of the maps
+# **Predict.** The scene shows a hut with upright boards and a lighthouse with stripes that lie flat. One of the maps
 # below was made by `right_less_left`, the other by `below_less_above`. Which is which? (Orange: the result is positive;
 # purple: negative; white: near 0.)
 
 # %%
-draw.show(figures.kernel_at_work(photo, responses[0]), """
-    A Harbour photo with a boarded hut and a striped lighthouse, and two maps of it, A and B. Map A shows the stripes
+draw.show(figures.kernel_at_work(scene, responses[0]), """
+    A Harbour scene with a boarded hut and a striped lighthouse, and two maps of it, A and B. Map A shows the stripes
     of the lighthouse, the planks of the boats and the roof; the boards of the hut are missing in it. Map B shows the
     boards of the hut, the masts and the sides of the lighthouse; its stripes are missing. All even surfaces are white.
     """)
@@ -71,7 +71,7 @@ draw.show(figures.kernel_at_work(photo, responses[0]), """
 # These two kernels were chosen by hand. A network learns its kernels, thousands of them, and applies them in the same
 # way.
 #
-# ## 2. The smallest case, on paper
+# ## 2 · The smallest case, on paper
 #
 # A 3 x 3 input and a 2 x 2 kernel. The kernel fits in two places across and two down, so there are four results.
 #
@@ -99,7 +99,7 @@ y_small
 # square under the kernel at a place is its *window*, the pixels in it are a *patch*. A **tap** $(i, j)$ is one of the
 # kernel's own numbers. A place and a tap together give a pixel: $(u + i, v + j)$.
 #
-# ## 3. The definition
+# ## 3 · The definition
 #
 # In full there are more letters. Capital ones are sizes; small ones count from 0 up to them, without reaching them.
 #
@@ -165,7 +165,7 @@ print("as here:  ", np.correlate(line, kernel, "valid"), " 1·1 + 10·2 and so o
 print("turned:   ", np.convolve(line, kernel, "valid"), " 10·1 + 1·2 and so on")
 
 # %% [markdown]
-# ## 4. The layer
+# ## 4 · The layer
 #
 # ### Shapes
 #
@@ -222,7 +222,7 @@ except ValueError as error:
     print(error)
 
 # %% [markdown]
-# **Exercise: dilated.** A side of 20 pixels, no padding, $K = 3$, dilation $D = 4$, stride $S = 2$. How many places
+# **Exercise 1: dilated.** A side of 20 pixels, no padding, $K = 3$, dilation $D = 4$, stride $S = 2$. How many places
 # are there? And how many pixels lie behind the last tap of the last place? (Do not count those that are missed between
 # the taps.)
 
@@ -269,8 +269,9 @@ assert np.isclose(one_number, np.sum(w[1] * patch))
 one_number
 
 # %% [markdown]
-# Second: *all filters* at this place. Write each filter in a row: the matrix $W$, of shape $(F, C K K)$. Matrix times
-# vector gives one number for each filter.
+# Second: *all filters* at this place. Write each filter in a row: the matrix $W$, of shape $(F, C K K)$. (The
+# letter is also that of the width. In the formulas from here on $W$ is this matrix; in code, sides are `height` and
+# `width`.) Matrix times vector gives one number for each filter.
 #
 # Third: *all places*. Set their patches side by side as columns: the *column matrix* $X$, of shape $(C K K, U V)$.
 # Matrix times matrix gives one number for every filter and every place, which is the whole result:
@@ -646,14 +647,14 @@ assert np.array_equal(im2col_by_places(x, 3, stride=2, pad=1), ops.im2col(x, 3, 
 im2col_by_places(x_named, 2)[0].astype(int)
 
 # %% [markdown]
-# Right, and slow: one turn of a Python loop for every place. Our photo of 128 x 160, padded by 1, has 20,480 of them.
+# Right, and slow: one turn of a Python loop for every place. Our scene of 128 x 160, padded by 1, has 20,480 of them.
 #
 # #### im2col, a row at a time
 #
 # Fill the matrix by rows instead. One row is what one tap meets at all places, and by puzzle 7 that is *one slice down
 # and one across*: NumPy copies the whole shifted image at once, and so for all images and channels together.
 #
-# **Predict.** How many turns has a loop over taps, for a 3 x 3 kernel on the photo?
+# **Predict.** How many turns has a loop over taps, for a 3 x 3 kernel on the scene?
 
 # %%
 draw.show(figures.filling(x_named, 2, 2), """
@@ -663,7 +664,7 @@ draw.show(figures.filling(x_named, 2, 2), """
     """)
 
 # %% [markdown]
-# Nine turns, for a photo of any size: $K K$ instead of $U V$. First we write the slice of puzzle 7, for a tap that
+# Nine turns, for an image of any size: $K K$ instead of $U V$. First we write the slice of puzzle 7, for a tap that
 # starts at any pixel:
 
 # %%
@@ -731,9 +732,9 @@ assert np.array_equal(im2col(x, 3, 2, 1), im2col_by_places(x, 3, 2, 1))
 im2col(x, 3, 2, 1).shape
 
 # %% [markdown]
-# > **Why reshape so, and not otherwise?** Any order of the rows would do, *as long as the columns of $W$ have the
-# > same*. `reshape` gives both the same, since both have their axes in the order $c, i, j$. The two mistakes below
-# > raise no error and give the right shape; every number is wrong:
+# > **Why not simpler?** Why not `reshape` in whatever way gives the right shape? Any order of the rows would do, *as
+# > long as the columns of $W$ have the same*. `reshape` gives both the same, since both have their axes in the order
+# > $c, i, j$. The two mistakes below raise no error and give the right shape; every number is wrong:
 
 # %%
 w = rng.normal(size=(4, 3, 3, 3))
@@ -749,7 +750,7 @@ for wrong in (wrong_w, wrong_taps):
     assert not np.isclose(wrong.reshape(truth.shape), truth).any()
 
 # %% [markdown]
-# > **Why not simpler?** NumPy's `sliding_window_view` shows all patches of an image *without copying anything*. But it
+# > **Why not simpler?** Why not NumPy's `sliding_window_view`? It shows all patches *without copying anything*. But it
 # > has a step in memory for each of $c, i, j, u, v$, and a matrix has only two steps, one from row to row and one from
 # > column to column. The moment the view is reshaped into a matrix, everything is copied after all:
 
@@ -829,14 +830,14 @@ for stride in (1, 2):
 #
 # ### Backward
 #
-# Lesson 03: the gradients of the matrix product are two more matrix products, and the reverse of im2col is called
-# col2im. It uses `taps` unchanged.
+# Lesson 03: the gradients of the matrix product are two more matrix products, and what im2col has
+# copied, a function called `col2im` adds together again. It uses `taps` unchanged.
 #
 # ### Check
 #
 # Forward was checked above against the seven loops. Gradients are checked against differences, in lesson 03.
 #
-# ## 5. What it costs, and what it buys
+# ## 5 · What it costs, and what it buys
 #
 # $X$ holds $N \cdot C K K \cdot U V$ numbers. The seven loops make $N F U V \cdot C K K$ multiply-adds. **Predict.**
 # How many does the matrix product make?
@@ -885,8 +886,8 @@ for F in (8, 64, 512):
 # %% [markdown]
 # The share falls as filters are added: the copy stays the same, the product grows.
 #
-# That is why everyone does it. Caffe, in which the FCNs of the paper were written, computed its convolutions like this.
-# Later libraries make the columns a piece at a time, in fast memory, use each piece and throw it away: the same
+# That is why everyone does it. Caffe, in which the FCNs of the papers were written, computed its convolutions like
+# this. Later libraries make the columns a piece at a time, in fast memory, use each piece and throw it away: the same
 # product, without the ninefold memory. So does `ops.conv2d`, the library's default. (For 3 x 3 kernels on large maps
 # with many channels it uses Winograd's method, which does need fewer multiplications.)
 #
@@ -907,9 +908,9 @@ layers += [("fc6", 512, 4096, 7, side, side - 6), ("fc7", 4096, 4096, 1, side - 
 layers[:3]
 
 # %% [markdown]
-# **Exercises: column_bytes, then multiply_adds.** Look at conv1_2 in the list. How many bytes do its columns take, at
-# 4 bytes for each number (float32)? And how many multiply-adds does the layer make? Write expressions; do not make the
-# columns.
+# **Exercises 2 and 3: the bytes, then the multiply-adds.** Look at conv1_2 in the list. How many bytes do its columns
+# take, at 4 bytes for each number (float32)? And how many multiply-adds does the layer make? Write expressions; do not
+# make the columns.
 
 # %%
 # --- solution
@@ -988,7 +989,7 @@ im2col(x, 1, 1, 0).shape
 # At the other extreme, a kernel *as large as its input* has one place. $X$ is one column, and $Y = W X$ is a fully
 # connected layer: with this equality lesson 01 turned a classifier into an FCN.
 #
-# **Exercise: conv1x1.** Write the 1 x 1 convolution without im2col. The last line is given.
+# **Exercise 4: 1 x 1.** Write the 1 x 1 convolution without im2col. The last line is given.
 
 # %%
 def conv1x1(x, w, b):
@@ -1022,7 +1023,7 @@ check.conv1x1(conv1x1)
 # </details>
 
 # %% [markdown]
-# ## 6. Break it
+# ## 6 · Break it
 #
 # **A lost stride.** A slice that holds `count` pixels can be written in a shorter way than in `_places`, or so it
 # seems.
@@ -1099,11 +1100,11 @@ print("swapped_places, swapped back:", verdict(swapped_places(x, w).swapaxes(2, 
 # not a transposition, it cuts the rows of places at the wrong lengths. **Test with sizes that are all different.**
 
 # %% [markdown]
-# ## 7. Two more exercises
+# ## 7 · More exercises
 #
-# **Exercise: turned.** What if we did turn the kernels, as mathematicians do? The cell after the hints turns both edge
-# kernels of section 1 by half a turn, once you have changed its first line. *Before that*, write down the factor by
-# which it will multiply both maps.
+# **Exercise 5: predict a figure.** What if we did turn the kernels, as mathematicians do? The cell after the hints
+# turns both edge kernels of section 1 by half a turn, once you have changed its first line. *Before that*, write down
+# the factor by which it will multiply both maps.
 
 # %%
 # --- solution
@@ -1140,9 +1141,9 @@ responses_changed, _ = ops.conv2d(grey, changed)
 print(f"the maps were multiplied by {np.vdot(responses, responses_changed) / np.vdot(responses, responses):g}")
 
 # %% [markdown]
-# **In your own words.** A friend says: "im2col makes convolution fast because it needs fewer multiplications. The way
-# back needs the columns, so they ought to be kept." Half of each sentence is right: which half? Answer in three or four
-# sentences.
+# **Exercise 6: in your own words.** A friend says: "im2col makes convolution fast because it needs fewer
+# multiplications. The way back needs the columns, so they ought to be kept." Half of each sentence is right: which
+# half? Answer in three or four sentences.
 
 # %% [markdown] tags=["answer"]
 # *One answer.* im2col does make convolution fast, but the number of multiply-adds is exactly that of the seven loops,
@@ -1161,5 +1162,5 @@ print(f"the maps were multiplied by {np.vdot(responses, responses_changed) / np.
 # 3. `reshape` is right where both sides have their axes in the same order, and only sizes that are all different show
 #    when they have not.
 #
-# **Next:** 03 · Running it backwards. Where do dW, dX and db come from? From $Y = W X$, in two lines, and from the
-# question: where did each pixel go?
+# **Next:** lesson 03 (Running it backwards). Where do dW, dX and db come from? From $Y = W X$, in two lines, and from
+# the question: where did each pixel go?

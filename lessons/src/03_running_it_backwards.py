@@ -1,17 +1,21 @@
 # %% [markdown]
 # # 03 · Running it backwards
+#
 # **Where do dW, dX and db come from, and how does a gradient check know?**
 #
 # Lesson 02 ended with a convolution as one matrix product, `Y = W @ X`. That is the way forwards. A net learns on the
-# way back: it asks of every single weight which way the loss would move if that weight moved. After this lesson you can
+# way back: it asks of every single weight which way the loss would move if that weight moved. This is the longest
+# lesson, and the one the others lean on.
+#
+# At the end you can
 #
 # - measure a slope with two forward passes, and say what the number means;
 # - derive the backward pass of a matrix product and of a convolution, index by index, and write it in a few lines;
 # - build the judge: a gradient check, with a step you have chosen for a reason;
 # - look at a wrong gradient and say which line is wrong.
 #
-# This is the longest lesson, and the one the others lean on. To read: 50 minutes. To do: 90 more. To run: seconds.
-# You need lesson 02 and the derivative of $x^2$.
+# *About 50 minutes to read, two hours and 20 minutes with the exercises, seconds to run. You need lesson 02 (im2col and
+# the matrix product) and the derivative of $x^2$.*
 
 # %%
 import numpy as np
@@ -28,21 +32,21 @@ from minifcn.ops.im2col import conv_size, im2col, taps
 rng = np.random.default_rng(3)
 
 # %% [markdown]
-# ## 1. A gradient is something you can measure
+# ## 1 · A gradient is something you can measure
 #
-# One photograph, one 3x3 filter, nine weights. Somewhere there is a filter that finds horizontal edges; its output is
+# One scene, one 3 x 3 filter, nine weights. Somewhere there is a filter that finds horizontal edges; its output is
 # what we want. Ours starts with random weights. The *loss* is one number that says how far off we are: half the mean of
 # the squared differences.
 
 # %%
-photo = VOCSegmentation(harbour.root(), "val")[0][0].mean(axis=2)[None, None] / 255 - 0.5  # (1,1,H,W): grey
+scene = VOCSegmentation(harbour.root(), "val")[0][0].mean(axis=2)[None, None] / 255 - 0.5  # (1,1,H,W): grey
 edges = np.array([[1.0, 2, 1], [0, 0, 0], [-1, -2, -1]])[None, None]  # above less below
-wanted, _ = conv2d(photo, edges, pad=1)
+wanted, _ = conv2d(scene, edges, pad=1)
 start = rng.normal(size=(1, 1, 3, 3)) / 2
 
 
 def loss(w):
-    y, _ = conv2d(photo, w, pad=1)
+    y, _ = conv2d(scene, w, pad=1)
     return np.mean((y - wanted) ** 2) / 2
 
 
@@ -69,10 +73,10 @@ for value in line:
     moved = start.copy()
     moved[0, 0, 0, 1] = value
     losses.append(loss(moved))
-made, _ = conv2d(photo, start, pad=1)
-draw.show(figures.nudge(photo[0, 0], wanted[0, 0], made[0, 0], (0, 1), line, losses, start[0, 0, 0, 1], loss(start),
-                        slope), f"""A grey photograph of a harbour; the edges that are wanted; the map that nine random
-          weights make, a pale negative of the photograph; and the loss against one weight, a parabola. The weight
+made, _ = conv2d(scene, start, pad=1)
+draw.show(figures.nudge(scene[0, 0], wanted[0, 0], made[0, 0], (0, 1), line, losses, start[0, 0, 0, 1], loss(start),
+                        slope), f"""A grey harbour scene; the edges that are wanted; the map that nine random
+          weights make, a pale negative of the scene; and the loss against one weight, a parabola. The weight
           stands at {start[0, 0, 0, 1]:.2f}, where the dashed tangent has the slope {slope:.3f}: to the right it goes
           down.""")
 
@@ -106,7 +110,7 @@ print(f"our small FCN-8s has {parameters:,} weights: as many forward passes for 
 # down to single products, builds it up again to a convolution, and keeps the nudging as its judge: slow, but hard to
 # fool.
 #
-# ## 2. One product, and the chain rule
+# ## 2 · One product, and the chain rule
 #
 # The smallest case: one weight, one input, `y = w * x`. Something later makes a loss of `y`; what, we need not know.
 # We are told one number, `dy`: how much the loss moves per unit that `y` moves.
@@ -155,8 +159,8 @@ draw.show(figures.graph(values), f"""A graph from left to right: x = {x:g} and w
 # **both** terms get `ds`. A product you know. What about `m`? A nudge of `m` reaches the loss by two ways at once, and
 # their effects **add**.
 #
-# **Exercise 1.** Work out `dm` on paper: what comes back through the product, and what comes back straight from the
-# sum?
+# **Exercise 1: the fork.** Work out `dm` on paper: what comes back through the product, and what comes back straight
+# from the sum?
 
 # %%
 # --- solution
@@ -170,15 +174,18 @@ check.branches(dm_on_paper)
 # <details><summary>Hint 1: where to look</summary>
 #
 # At the fork: two arrows leave it, so two numbers come back to it. `ds` is 2.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # The straight way brings `ds` itself. The other way first brings `dt = ds`, and then goes back through the product
 # `t = w2 * m`, where `m` gets `dt` times the other factor.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # `dm = ds + dt * w2`
+#
 # </details>
 
 # %%
@@ -206,14 +213,14 @@ draw.show(figures.graph(values, gradients), f"""The same graph with a gradient u
 # what is copied forwards is added backwards.** In code, gradients are therefore collected with
 # `+=`. A plain `=` would let the second branch erase what the first one brought.
 #
-# ## 3. A matrix product, number by number
+# ## 3 · A matrix product, number by number
 #
 # Lesson 02 turned a convolution into `Y = W @ X`: row `f` of `W` is a filter, column `p` of `X` is the patch at place
-# `p`, and `q` counts the numbers of a patch. With all indices written,
+# number `p`, and `q` counts the numbers of a patch. With all indices written,
 #
 # $$y_{fp} = \sum_q w_{fq}\, x_{qp}.$$
 #
-# Take 2x2 matrices, and let some loss have told us `dY`.
+# Take 2 x 2 matrices, and let some loss have told us `dY`.
 
 # %%
 W = np.array([[1.0, 2], [3, 4]])
@@ -237,7 +244,7 @@ print(Y)
 
 # %%
 dw_01 = dY[0, 0] * X[1, 0] + dY[0, 1] * X[1, 1]
-draw.show(figures.product(W, X, Y, dY, dY @ X.T, 0, 1), f"""Five 2x2 matrices. In W the weight at row 0, column 1 is
+draw.show(figures.product(W, X, Y, dY, dY @ X.T, 0, 1), f"""Five 2 x 2 matrices. In W the weight at row 0, column 1 is
           lit; in X row 1, which it multiplies; in Y row 0, which it reaches. In dY the same row 0 is lit, and in dW
           the place (0, 1) with the number {dw_01:g}: row 0 of dY times row 1 of X.""")
 
@@ -272,11 +279,11 @@ assert np.array_equal(dW, dY @ X.T)
 assert np.array_equal(dX, W.T @ dY)
 
 # %% [markdown]
-# **A memory aid, and where it misleads.** Take 4 filters, patches of 3 numbers, 5 places: `dY` is 4x5, `X` is 3x5,
-# and `dW` must be 4x3. Of all the ways to multiply the two, only `dY @ X.T` has that shape. People find their
+# **A memory aid, and where it misleads.** Take 4 filters, patches of 3 numbers, 5 places: `dY` is 4 x 5, `X` is 3 x 5,
+# and `dW` must be 4 x 3. Of all the ways to multiply the two, only `dY @ X.T` has that shape. People find their
 # backward passes that way, and it works, until the matrices are square.
 #
-# **Predict.** The two can be multiplied in either order, each transposed or not: eight candidates. For our 2x2
+# **Predict.** The two can be multiplied in either order, each transposed or not: eight candidates. For our 2 x 2
 # matrices, how many have the right shape? How many are right?
 
 # %%
@@ -298,7 +305,7 @@ assert sum(np.array_equal(candidate, dW) for candidate in candidates.values()) =
 #
 # and over all images of the batch too, for they share the bias.
 #
-# ## 4. The judge
+# ## 4 · The judge
 #
 # We nudged weights to measure slopes. Made careful, this becomes a *gradient check*: it treats the forward pass as a
 # black box, measures every slope, and compares them with what a backward pass claims. Three choices make it careful:
@@ -336,8 +343,8 @@ assert sum(np.array_equal(candidate, dW) for candidate in candidates.values()) =
 # For float64 ($\varepsilon = 2.2\cdot10^{-16}$) this is $7\cdot10^{-6}$. We take $10^{-5}$: another function has
 # another $f'''$, so only the power of ten matters.
 #
-# **Exercise 2.** In float32, $\varepsilon = 1.2\cdot10^{-7}$. Which step do you expect to be best? (Any number of the
-# right size will do.)
+# **Exercise 2: the best step.** In float32, $\varepsilon = 1.2\cdot10^{-7}$. Which step do you expect to be best? (Any
+# number of the right size will do.)
 
 # %%
 # --- solution
@@ -351,14 +358,17 @@ check.best_step(best_step_float32)
 # <details><summary>Hint 1: where to look</summary>
 #
 # The last formula, with another $\varepsilon$.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # The third root of a number near $10^{-7}$: $10^{-6}$ would give $10^{-2}$, $10^{-9}$ would give $10^{-3}$.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # `(1.5 * np.finfo(np.float32).eps) ** (1 / 3)`
+#
 # </details>
 #
 # Now measure it. At 50 points, for every step from $10^{-15}$ to 1, how far is the measured slope from $e^x$?
@@ -446,15 +456,18 @@ check.numeric_gradient(numeric_gradient)
 # <details><summary>Hint 1: where to look</summary>
 #
 # The right one of Taylor's two formulas, with $f(x \pm h)$ replaced by `np.sum(f(x) * dy)`.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # Remember `centre = x[i]`. Set `x[i] = centre + h` and keep a copy of `f(x)`; set `x[i] = centre - h` and call `f`
 # again; take the difference times `dy`, summed; in the end `x[i] = centre`.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # `above = np.copy(f(x))`, and, after the other nudge, `gradient[i] = np.sum((above - f(x)) * dy) / (...)`
+#
 # </details>
 #
 # These few lines know nothing of transposes or of calculus, only the forward pass: that is what makes them a judge. The
@@ -545,9 +558,9 @@ for at in (1e-3, 3e-6, 0.0, -3e-6, -1e-3):
 # - **It does not say why.** It names an element and two values; the rest is up to you. Section 9 is practice.
 # - **It is slow.** Two forward passes an element: for small arrays, in tests, never in training.
 #
-# ## 5. A convolution, by hand
+# ## 5 · A convolution, by hand
 #
-# A 3x3 input, a 2x2 filter, no padding, stride 1. The filter fits in 2x2 places, and `y[u, v]` is the sum of
+# A 3 x 3 input, a 2 x 2 filter, no padding, stride 1. The filter fits in 2 x 2 places, and `y[u, v]` is the sum of
 # `w[i, j] * x[u + i, v + j]`. Some loss has told us `dy`.
 
 # %%
@@ -565,7 +578,7 @@ draw.show(figures.given(x=x, w=w, y=y, dy=dy), """Four small matrices: x with ro
 # Every term of `y` is a product, `y += w * x`. You know what a product gives back: `dw += dy * x` and `dx += dy * w`.
 # That is the whole backward pass of a convolution; what follows only makes it fast.
 #
-# **Exercise 4.** The pixel in the middle, `x[1, 1]`, is seen from all four places, each time under another weight. On
+# **Exercise 4: the middle.** The pixel `x[1, 1]` is seen from all four places, each time under another weight. On
 # paper: what is `dx[1, 1]`?
 
 # %%
@@ -580,15 +593,18 @@ check.middle(dx_middle)
 # <details><summary>Hint 1: where to look</summary>
 #
 # Which place `(u, v)` sees `x[1, 1]` under which weight `(i, j)`? `u + i = 1` and `v + j = 1`.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # Place (0, 0) sees it under `w[1, 1]`, place (1, 1) under `w[0, 0]`. Find the other two; each brings
 # `dy[u, v] * w[i, j]`.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # `dy[0,0]*w[1,1] + dy[0,1]*w[1,0] + dy[1,0]*w[0,1] + dy[1,1]*w[0,0]`
+#
 # </details>
 
 # %%
@@ -599,8 +615,8 @@ for u, v in np.ndindex(2, 2):
         dw[i, j] += dy[u, v] * x[u + i, v + j]
         dx[u + i, v + j] += dy[u, v] * w[i, j]
 draw.show(figures.stamps(x, w, dy, dx, dw), """Upper row: each of the four numbers of dy stamps the filter,
-          multiplied by it, onto its own 2x2 place of a 3x3 sheet; the four sheets add to dx with rows 1 3 0, 2 4
-          -3, 0 -2 1. Lower row: the four 2x2 patches of x are lit, each weighed by its number of dy; they add to dw
+          multiplied by it, onto its own 2 x 2 place of a 3 x 3 sheet; the four sheets add to dx with rows 1 3 0, 2 4
+          -3, 0 -2 1. Lower row: the four 2 x 2 patches of x are lit, each weighed by its number of dy; they add to dw
           with rows 6 -1, 2 9.""")
 
 # %% [markdown]
@@ -608,7 +624,7 @@ draw.show(figures.stamps(x, w, dy, dx, dw), """Upper row: each of the four numbe
 # its `dy` says; where stamps overlap, they add. For `dw`, **every output pixel hands in the patch it saw**, weighed
 # by its `dy`.
 #
-# ## 6. With everything: images, channels, filters, stride, padding
+# ## 6 · With everything: images, channels, filters, stride, padding
 #
 # The full definition from lesson 02 (N images, C channels, F filters, U x V places, K x K kernel, stride S):
 #
@@ -653,7 +669,7 @@ print(verdict(lambda b: conv2d(x, w, b, stride=2, pad=1)[0], b, dy, db, "b"))
 # Right, and hopelessly slow: each inner line runs as often as the forward one, in Python. Lesson 02 cured that with
 # `im2col`. The cure works backwards too.
 #
-# ## 7. With matrices: `col2im`
+# ## 7 · With matrices: `col2im`
 #
 # Forwards there are two steps: `X = im2col(x)` copies patches into columns, then `Y = W @ X`. Backwards, in reverse
 # order:
@@ -666,7 +682,7 @@ print(verdict(lambda b: conv2d(x, w, b, stride=2, pad=1)[0], b, dy, db, "b"))
 # as one long vector, there is a matrix `A` of zeros and ones with `cols = A @ x`. Feed `im2col` nine images with a
 # single 1 in each: what comes out are the nine columns of `A`.
 #
-# **Predict.** For a 3x3 image and a 2x2 kernel `A` is 16 x 9. How many ones are in each row? In each column?
+# **Predict.** For a 3 x 3 image and a 2 x 2 kernel `A` is 16 x 9. How many ones are in each row? In each column?
 
 # %%
 units = np.eye(9).reshape(9, 1, 3, 3)  # nine images, each with a single 1
@@ -675,15 +691,15 @@ image = rng.normal(size=(1, 1, 3, 3))
 assert np.allclose(A @ image.ravel(), im2col(image, 2, 1, 0).ravel())
 print("ones in each row:", A.sum(axis=1).astype(int))
 print("ones in each column, laid out as the image:", *A.sum(axis=0).astype(int).reshape(3, 3), sep="\n")
-draw.show(figures.copies(A, 4, 3), """Left, the matrix A of im2col, 16 rows and 9 columns: exactly one cell of each
-          row is filled, for each number of cols is a copy of one pixel. Right, its transpose, 9 rows and 16
-          columns: the rows have 1, 2 or 4 filled cells, four in the row of the middle pixel, which lies in all four
+draw.show(figures.copies(A, 4, 3), """Left, the matrix A of im2col, 16 rows and 9 columns: exactly one square of
+          each row is filled, for each number of cols is a copy of one pixel. Right, its transpose, 9 rows and 16
+          columns: the rows have 1, 2 or 4 filled squares, four in the row of the middle pixel, which lies in all four
           patches.""")
 
 # %% [markdown]
 # `cols = A @ x` is a matrix product, and its backward pass is in section 3: `dx = A.T @ dcols`. The transpose of
-# copying is adding. Nobody builds `A` (for one 128 x 160 image of 64 channels and a 3x3 kernel it would have
-# $1.5\cdot10^{13}$ cells). But we have `im2col` as a loop over the K x K taps of the kernel, one slice each. To
+# copying is adding. Nobody builds `A` (for one 128 x 160 image of 64 channels and a 3 x 3 kernel it would have
+# $1.5\cdot10^{13}$ numbers). But we have `im2col` as a loop over the K x K taps of the kernel, one slice each. To
 # transpose that loop, swap the two sides of its line, and add:
 #
 # ```python
@@ -691,7 +707,8 @@ draw.show(figures.copies(A, 4, 3), """Left, the matrix A of im2col, 16 rows and 
 # xpad[:, :, rows, columns] += cols[:, :, i, j]     # its transpose: write back, adding
 # ```
 #
-# By hand first, on the 3x3 image of section 5. **Predict.** Put `im2col(x)` straight back in this way. Is it `x` again?
+# By hand first, on the 3 x 3 image of section 5. **Predict.** Put `im2col(x)` straight back in this way. Is it `x`
+# again?
 
 # %%
 x = np.array([[1.0, 2, 0], [0, 1, 3], [2, 1, 1]])[None, None]
@@ -728,9 +745,9 @@ assert np.array_equal(col2im(im2col(x, 2, 1, 0), x.shape, 2, 1, 0), back)
 col2im(im2col(x, 2, 1, 0), x.shape, 2, 1, 0)
 
 # %% [markdown]
-# (`array_module` answers "NumPy or CuPy?", whichever made the array, so that the same lines run on a GPU.)
+# (`array_module` is lesson 02's: the module that made the array, NumPy or CuPy, so that the same lines run on a GPU.)
 #
-# > **Why not simpler?** Why `+=`, where `im2col` has `=`? With `=` every pixel keeps only what the *last* tap wrote.
+# > **Why not simpler?** Why not `=`, as in `im2col`? With `=` every pixel keeps only what the *last* tap wrote.
 # > Put back the columns of an image of ones, and see how often each pixel is counted.
 
 # %%
@@ -749,7 +766,7 @@ def show_counts(stride):
     cols = im2col(ones, 3, stride, 0)  # kernel 3, no padding
     added, assigned = (back(cols, ones.shape, 3, stride, 0)[0, 0] for back in (col2im, col2im_assigning))
     return draw.show(figures.counts({f"added, stride {stride}": added, f"assigned, stride {stride}": assigned}),
-                     f"""Two 7 x 8 maps for a 3x3 kernel at stride {stride}. Added: {added[0, 0]:g} at the top left,
+                     f"""Two 7 x 8 maps for a 3 x 3 kernel at stride {stride}. Added: {added[0, 0]:g} at the top left,
                      {added[3, 3]:g} in the middle, {added.max():g} at most. Assigned: nowhere more than
                      {assigned.max():g}, for all reports on a pixel but the last are lost.""")
 
@@ -774,14 +791,17 @@ check.most_patches(largest_count)
 # <details><summary>Hint 1: where to look</summary>
 #
 # Along one side first: kernels of 3 start at pixels 0, 2 and 4. Which pixels do they cover?
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # Pixel 2 is the last of the first kernel and the first of the second. Pixel 3 lies in one only. No pixel lies in three.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # Rows and columns are covered independently: the most along one side, squared.
+#
 # </details>
 
 # %%
@@ -789,6 +809,7 @@ check.most_patches(largest_count)
 show_counts(2)
 # --- yours
 # # when you have predicted, run here: show_counts(2), then show_counts(3)
+#
 # --- end
 
 # %% [markdown]
@@ -820,18 +841,21 @@ print(f"with = for +=:   {np.sum(x * col2im_assigning(c, x.shape, 3, 2, 1)):.10f
 assert np.isclose(there, here, rtol=1e-10)
 
 # %% [markdown]
-# ## 8. Convolution, under five headings
+# ## 8 · Convolution, under five headings
 #
 # Every layer in these lessons is summed up like this.
 #
 # ### Shapes
+#
 # `x (N,C,H,W)`, `w (F,C,K,K)`, `b (F,)` give `y (N,F,U,V)` with $U = \lfloor (H + 2P - K)/S \rfloor + 1$. As
 # matrices, for each image: `W (F, C·K·K) @ X (C·K·K, U·V)`.
 #
 # ### Forward
+#
 # `Y = W @ X + b` with `X = im2col(x)`.
 #
 # ### What to remember
+#
 # `x` and `w`, for `dW` needs `X` and `dX` needs `W`. Not `X` itself: it is up to K·K times as large as `x`, and
 # quickly made again.
 
@@ -844,10 +868,11 @@ print("remembered:", [part.shape if isinstance(part, np.ndarray) else part for p
 # The cache is a plain tuple: `x`, `w`, whether there was a bias, stride, pad, dilation.
 #
 # ### Backward
+#
 # **Exercise 6: two lines are missing.** This is the library's own function, without the two lines that matter. `rows`
 # is `dY`: for each image F rows of U·V numbers; `cols` is `X`. Mind two things: the batch is a leading axis of both, so
 # `.T` would reverse all three axes; and all images share one `w`. (`need_dx=False` spares the first layer a gradient
-# that nobody wants, that of the photograph; `need_dw=False` is for weights that are held fixed.)
+# that nobody wants, that of the image; `need_dw=False` is for weights that are held fixed.)
 
 # %%
 def conv2d_backward(dy, cache, *, need_dx=True, need_dw=True):
@@ -883,19 +908,23 @@ check.conv2d_backward(conv2d_backward)
 #
 # The docstring's first line has both products. Print the shapes of `rows`, `cols` and `w.reshape(f, -1)`; on arrays
 # with three axes `@` multiplies the last two, image by image.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # `X.T` for every image is `cols` with its last two axes swapped. The images share `w`, so their gradients add. `W` is
 # `w.reshape(f, -1)`; its transpose meets `rows`, and what comes out are columns.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # `dw = (rows @ cols.swapaxes(1, 2)).sum(axis=...).reshape(...)` and
 # `dx = col2im(w.reshape(f, -1).T @ ..., x.shape, k, stride, pad, dilation)`
+#
 # </details>
 #
 # ### Check
+#
 # The library's function is these lines; from here on we use it. Against the loops, against the judge, and once as
 # adjoints: without its bias a convolution is linear in `x`.
 
@@ -914,7 +943,7 @@ assert np.isclose(np.sum(conv2d(x, w, stride=2, pad=1)[0] * dy), np.sum(x * dx),
 dx.shape, dw.shape, db.shape
 
 # %% [markdown]
-# ## 9. Break it
+# ## 9 · Break it
 #
 # Eight backward passes, each wrong in one place. All run without complaint and give arrays of the right shape. We
 # choose C·K·K = F = 9, so that `W` is square and even a forgotten transpose runs.
@@ -984,12 +1013,12 @@ assert np.allclose(wrong_dx["branch counted twice"], 2 * measured)
 assert np.allclose(wrong_dx["rim cut at one end"][:, :, 1:, 1:], measured[:, :, :-1, :-1])
 
 # %% [markdown]
-# ## 10. Surprise: `dx` is a convolution
+# ## 10 · Surprise: `dx` is a convolution
 #
-# Look at `dx[1, 1]` in section 5 once more: a 2x2 window of `dy` times the filter, with the filter's numbers in reverse
-# order. Is that so everywhere? At stride 1 the definition says that place $u$ sees row $a$ of the image (row $a + P$ of
-# the padded one) under weight $i = a + P - u$; columns likewise, with $v$, $e$ and $j$. Collect what comes back to
-# pixel $(a, e)$ from all places that see it:
+# Look at `dx[1, 1]` in section 5 once more: a 2 x 2 window of `dy` times the filter, with the filter's numbers in
+# reverse order. Is that so everywhere? At stride 1 the definition says that place $u$ sees row $a$ of the image (row
+# $a + P$ of the padded one) under weight $i = a + P - u$; columns likewise, with $v$, $e$ and $j$. Collect what comes
+# back to pixel $(a, e)$ from all places that see it:
 #
 # $$dx_{ncae} = \sum_f \sum_{u,v} w_{f,\,c,\,a+P-u,\,e+P-v}\; dy_{nfuv}.$$
 #
@@ -1022,7 +1051,7 @@ dy = np.array([[1.0, 3], [0, -1]])
 by_convolution = conv2d(dy[None, None], w[None, None, ::-1, ::-1], pad=1)[0][0, 0]
 assert np.array_equal(by_convolution, [[1, 3, 0], [2, 4, -3], [0, -2, 1]])  # the sum of four stamps
 draw.show(figures.turned(dy, w, by_convolution, (1, 1)), """Four matrices. dy with rows 1 3, 0 -1 inside a rim of
-          zeros, 4 x 4 in all, a 2x2 window framed in its middle; the filter with rows 1 0, 2 -1; the same turned by
+          zeros, 4 x 4 in all, a 2 x 2 window framed in its middle; the filter with rows 1 0, 2 -1; the same turned by
           half a turn, rows -1 2, 0 1; and dx, 3 x 3, with its middle number 4 framed: the sum of window times
           turned filter.""")
 
@@ -1031,20 +1060,24 @@ draw.show(figures.turned(dy, w, by_convolution, (1, 1)), """Four matrices. dy wi
 # the numbers of `dy`, and then a *small* map gives a *large* one: an operation that makes maps larger, found by running
 # a convolution backwards. Lesson 05 is about nothing else.
 #
-# ## 11. ReLU, under five headings
+# ## 11 · ReLU, under five headings
 #
 # The smallest layer there is, and the first that is not linear.
 #
 # ### Shapes
+#
 # Any shape in, the same out.
 #
 # ### Forward
+#
 # $y = \max(x, 0)$, each number for itself.
 #
 # ### What to remember
+#
 # Where `x` was positive. `y` tells as much, since $y > 0$ exactly where $x > 0$, and the next layer keeps `y` anyway.
 #
 # ### Backward
+#
 # Where $x > 0$ the output is a copy of the input, slope 1. Where $x < 0$ it is 0 whatever `x` does, slope 0. So
 # $dx = dy$ where $x > 0$, else 0. At the kink itself there is no slope; everybody takes 0.
 #
@@ -1057,7 +1090,7 @@ x, dy = np.array([[2.0, -1, 3], [-4, 5, -2]]), np.array([[1.0, 7, -3], [6, 2, 8]
 y, cache = relu(x)
 dx = relu_backward(dy, cache)
 assert np.array_equal(dx, dy * (x > 0)) and np.array_equal(y, np.maximum(x, 0))
-draw.show(figures.gates(x, y, dy, dx), """Four 2x3 matrices, three places shaded where x is positive: x; y with
+draw.show(figures.gates(x, y, dy, dx), """Four 2 x 3 matrices, three places shaded where x is positive: x; y with
           zeros where x is negative; dy with rows 1 7 -3, 6 2 8; and dx with rows 1 0 -3, 0 2 0: the gradient passes
           where x did.""")
 
@@ -1066,6 +1099,7 @@ draw.show(figures.gates(x, y, dy, dx), """Four 2x3 matrices, three places shaded
 # counts is that of `x`.
 #
 # ### Check
+#
 # Away from the kink, as section 4 said.
 
 # %%
@@ -1076,7 +1110,7 @@ assert_gradient(lambda x: relu(x)[0], x, dy, relu_backward(dy, relu(x)[1]), "x")
 print(verdict(lambda x: relu(x)[0], x, dy, dy * (dy > 0), "x"))  # a gate on the wrong sign
 
 # %% [markdown]
-# ## 12. What it costs, and back to the photograph
+# ## 12 · What it costs, and back to the scene
 #
 # Count multiplications. Forwards, each of the N·F·U·V outputs is a sum of C·K·K products. `dW = dY @ X.T` pairs the
 # same three sides in another order, and so does `dX = W.T @ dY`.
@@ -1103,7 +1137,7 @@ print(f"forward {forward:,}, backward {backward:,}")
 # differences between the two be of one sign, or of both?
 
 # %%
-y, cache = conv2d(photo, start, pad=1)
+y, cache = conv2d(scene, start, pad=1)
 dy = (y - wanted) / y.size
 _, dw, _ = conv2d_backward(dy, cache, need_dx=False)
 print("measured, ten forward passes:", dw_measured[0, 0].round(5), sep="\n")
@@ -1116,13 +1150,14 @@ assert_gradient(loss, start, 1.0, dw, "w")
 # so every measured slope is a little too high. Two-sided differences have no such error on a parabola ($f''' = 0$):
 # the judge of section 4 agrees.
 #
-# ## 13. Two more for you
+# ## 13 · More exercises
 #
 # ### A layer of your own
 #
 # Here is a small layer, one scale and one shift for each channel. (The authors' FCN-8s that is trained in one go has
-# such scales, fixed and without a shift, in front of its skips.) The forward pass is given. **Exercise 7.** Write the
-# backward pass, all of it.
+# such scales, fixed and without a shift, in front of its skips.) The forward pass is given.
+#
+# **Exercise 7: backward through a scale.** Write the backward pass, all of it.
 
 # %%
 def scale(x, a, b):
@@ -1147,16 +1182,19 @@ check.scale_backward(scale_backward)
 # <details><summary>Hint 1: where to look</summary>
 #
 # The table of three rules in section 2. Each term of `y` is a product `a * x`, plus `b`. What was copied?
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # Write the loop: `y[n,c,h,w] += a[c] * x[n,c,h,w]`, and its two mirror lines. `a[c]` and `b[c]` are used for all n,
 # h, w, so their gradients are sums over these three axes.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # `da` is `(dy * x).sum(axis=...)`; `db` is a sum as well; `dx` is `dy` times the other factor, reshaped as in the
 # forward pass.
+#
 # </details>
 #
 # ### Find the bug
@@ -1202,8 +1240,9 @@ draw.show(figures.flat_errors(error[0], np.abs(error[0]).max()), f"""The error o
           {error[0, 0, 0, 0]:.2f}, {error[0, 1, 0, 0]:.2f} and {error[0, 2, 0, 0]:.2f}.""")
 
 # %% [markdown]
-# One number a map, the same in every pixel. **Exercise 8.** Which way from `x` to the loss has been forgotten? Write
-# the backward pass right.
+# One number a map, the same in every pixel.
+#
+# **Exercise 8: the forgotten way.** Which way from `x` to the loss has been forgotten? Write the backward pass right.
 
 # %%
 def contrast_backward(dy, cache):
@@ -1227,23 +1266,25 @@ check.contrast_backward(contrast_backward)
 # <details><summary>Hint 1: where to look</summary>
 #
 # `x` is used twice in the formula.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # Draw the graph: `x` forks, one branch straight into the difference, the other through the mean. The mean is copied
 # to all pixels of its map (with a minus), so its gradient is a sum over them. Each pixel has a share of `1 / (H * W)`
 # in the mean.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # `dmean = -dcentred.sum(axis=(2, 3), keepdims=True)`, and `dx = dcentred + dmean / (...)`
+#
 # </details>
 #
-# ### In your own words
-#
-# A friend reads `im2col` and says: "It copies numbers from the image into columns. So on the way back `col2im` must
-# copy them from the columns into the image. The `+=` is a slip." Explain, without a formula, what a gradient is and
-# why it must be `+=`. Then explain why the friend's version would still get *some* pixels right.
+# **Exercise 9: in your own words.** A friend reads `im2col` and says: "It copies numbers from the image into columns.
+# So on the way back `col2im` must copy them from the columns into the image. The `+=` is a slip." Explain, without a
+# formula, what a gradient is and why it must be `+=`. Then explain why the friend's version would still get *some*
+# pixels right.
 
 # %% [markdown] tags=["answer"]
 # *One answer.* A gradient says how much the loss moves when one number is nudged. A pixel in the middle was copied
@@ -1254,7 +1295,7 @@ check.contrast_backward(contrast_backward)
 # same: at stride 1 without padding the four corners, at stride 2 a lattice.
 
 # %% [markdown]
-# ## To remember
+# ## Three sentences to remember
 #
 # 1. A gradient is a number you can measure: nudge, see how the loss moves, divide; the backward pass only gets all of
 #    them at once, by giving back for every product `y += w * x` the two mirror lines `dw += dy * x` and
@@ -1264,5 +1305,5 @@ check.contrast_backward(contrast_backward)
 # 3. A gradient check compares backward with forward by two-sided differences in float64, with a step near $10^{-5}$, a
 #    random `dy` and sizes that all differ; it finds almost every wrong line, and knows nothing of a wrong forward pass.
 #
-# **Next:** lesson 04 halves the maps. What does a maximum give back, and how much of the image does a pixel of the
-# last map see?
+# **Next:** lesson 04 (Pooling and what a pixel sees) halves the maps. What does a maximum give back, and how much of
+# the image does a pixel of the last map see?

@@ -1,11 +1,3 @@
-# ---
-# jupyter:
-#   jupytext:
-#     text_representation:
-#       extension: .py
-#       format_name: percent
-# ---
-
 # %% [markdown]
 # # 04 · Pooling and what a pixel sees
 #
@@ -19,8 +11,8 @@
 # - say in bits what a pooled map no longer knows;
 # - compute how many pixels one cell of a map sees, and measure it with a backward pass.
 #
-# About 40 minutes to read, 100 with the exercises. You need windows and taps (lesson 02, Convolution is a matrix
-# product) and the gradient check (lesson 03, Running it backwards).
+# *About 40 minutes to read, an hour and 40 minutes with the exercises, seconds to run. You need lessons 02 (windows and
+# taps) and 03 (gradients and how to check them).*
 
 # %%
 import math
@@ -40,7 +32,7 @@ val = VOCSegmentation(harbour.root(), "val")
 rng = np.random.default_rng(4)
 
 # %% [markdown]
-# ## A mast vanishes
+# ## 1 · A mast vanishes
 #
 # Max pooling cuts a map into windows of 2 x 2 and keeps the largest number of each. Here it is done five times to one
 # scene, in two ways. In the upper row large means *bright*, in the lower row large means *dark* (255 minus the
@@ -67,7 +59,7 @@ draw.show(figures.halvings({"brightness": bright, "darkness": dark}),
 # the answers of learned filters, not brightness, but it is the same there: **what stays, where goes**.
 
 # %% [markdown]
-# ## The smallest case by hand
+# ## 2 · The smallest case, by hand
 #
 # **Predict.** Four windows of 2 x 2 lie side by side on the 4 x 4 map below. Write down the four numbers of `y`, and
 # where in its window each of them stands, before you run the cell.
@@ -94,11 +86,11 @@ draw.show(figures.smallest(x, y, winners),
           first row and 13, 15 in the second. The place within the window is not in y.""")
 
 # %% [markdown]
-# Look at `y` alone. It says that there was a 12 in the first window. It does not say in which of the four places, nor
-# what the other three numbers were.
+# Look at `y` alone. It says that there was a 12 in the first window. It does not say at which of the four positions,
+# nor what the other three numbers were.
 
 # %% [markdown]
-# ## Max pooling
+# ## 3 · Max pooling
 #
 # ### Shapes
 #
@@ -167,7 +159,7 @@ for _ in range(5):
 assert vgg == [698, 349, 175, 88, 44, 22]  # 349 is odd: rounded down it would have been 174
 
 # %% [markdown]
-# **Exercise 1 · A side of 127.** Five poolings with $K = S = 2$, nothing between them. How many cells (places of the
+# **Exercise 1: a side of 127.** Five poolings with $K = S = 2$, nothing between them. How many cells (places of the
 # last map) are left when every pooling rounds up? How many when every one rounds down? And in the second case, how
 # many of the 127 pixels does no cell see? Write the three numbers.
 
@@ -222,7 +214,7 @@ batch = -rng.permutation(2 * 3 * 7 * 10).reshape(2, 3, 7, 10).astype(float)  # o
 pool_loops(batch, 3, 2, pad=1).shape
 
 # %% [markdown]
-# **Fast, for any window.** As in lesson 02, loop over the $K \cdot K$ taps, the places within a window, instead of
+# **Fast, for any window.** As in lesson 02, loop over the $K \cdot K$ taps, the positions within a window, instead of
 # over the windows. Tap $(i, j)$ of *all* windows is one slice of the map: every $S$-th row from row $i$, every $S$-th
 # column from column $j$. A convolution adds up weighted slices; pooling takes their maximum.
 #
@@ -279,7 +271,7 @@ assert np.array_equal(by_reshape, max_pool2d(some, 2)[0])
 by_reshape.shape
 
 # %% [markdown]
-# > **Why not simpler: zeros?** `np.pad` pads with zeros unless told otherwise. A zero changes no sum, but among
+# > **Why not simpler?** Why not zeros? `np.pad` pads with zeros unless told otherwise. A zero changes no sum, but among
 # > negative numbers it is the maximum. What changes no maximum is $-\infty$. Take a map that is $-7$ everywhere.
 
 # %%
@@ -348,7 +340,7 @@ assert not np.array_equal(M @ other.ravel(), pool_by_hand(other, 2).ravel())
 # number, and its gradient would be counted twice in every layer below. The library, like Caffe, gives it to the first
 # in row order, the one that `np.argmax` names.
 #
-# **Exercise 2 · Half of pooling is missing.** The forward pass is given, the backward pass is yours: any window, any
+# **Exercise 2: half of pooling is missing.** The forward pass is given, the backward pass is yours: any window, any
 # stride, any padding. Loops as in `pool_loops` will do; taps are faster and harder. Think of ties, of overlaps, and
 # of the padding: window $u$ starts at row $Su - P$, which may be negative.
 
@@ -475,7 +467,7 @@ print(f"pool1: {tied.mean():.0%} of the windows have a tie, {(tied & (top > 0)).
 # well, so that gradient ends one layer below, whoever received it.
 
 # %% [markdown]
-# ## Break it
+# ## 4 · Break it
 #
 # Below is a fast backward pass by taps, with one thing forgotten: if two pixels of a window are equal to `y`, both are
 # paid.
@@ -551,7 +543,7 @@ print(f"{wrong.sum()} of {wrong.size} numbers are wrong, and the gradient check 
 # Test where the mistake would show.
 
 # %% [markdown]
-# ## What is lost
+# ## 5 · What is lost
 #
 # Three poolings by 2 are one pooling by 8. Here are four pictures that differ in nearly every pixel:
 #
@@ -594,7 +586,7 @@ draw.show(figures.twins(shown, pooled[0].transpose(1, 2, 0).astype(np.uint8)),
 # The place can be measured: in a window of 2 x 2, to name one of four takes $\log_2 4 = 2$ bits, and in an 8 x 8 cell
 # $\log_2 64 = 6$.
 #
-# **Exercise 3 · Bits.** How many bits would each number after *five* poolings need beside it to say where in its cell
+# **Exercise 3: bits.** How many bits would each number after *five* poolings need beside it to say where in its cell
 # it comes from? Is that more or less than the number itself takes, one of 256 grey levels?
 
 # %%
@@ -662,7 +654,7 @@ for n in range(6):
 # one pixel. It is one and the same property.
 
 # %% [markdown]
-# ## Average pooling, for contrast
+# ## 6 · Average pooling, for contrast
 #
 # Why the largest, and not the mean? Use the same taps, but add instead of comparing.
 #
@@ -699,7 +691,7 @@ draw.show(figures.halvings({"largest": dark[3:], "mean": fading[3:]}, first=3),
 # Average pooling is linear, with the same matrix for every $x$. So there are no winners to remember, only the shape
 # of `x`, and the backward pass is that matrix transposed.
 #
-# **Exercise 4 · Backward through a mean.** Each pixel enters the mean of a window with weight $1/K^2$. What does it
+# **Exercise 4: backward through a mean.** Each pixel enters the mean of a window with weight $1/K^2$. What does it
 # get back? Windows may overlap.
 
 # %%
@@ -737,7 +729,7 @@ check.average_pool_backward(average_pool_backward)
 # </details>
 
 # %% [markdown]
-# ## What a pixel sees
+# ## 7 · What a pixel sees
 #
 # So a halving loses the place. What does it win? Take one cell, deep in the net: *which pixels of the image can change
 # its number at all?* They are its **receptive field**.
@@ -770,7 +762,7 @@ draw.show(figures.growing(layers),
 # between them has set the cells 2 pixels apart. **That is what a halving wins: from here on every layer reaches twice
 # as far.** (The rows called "ways" are for later.)
 #
-# **Exercise 5 · The formula in code.** Two lines are missing.
+# **Exercise 5: the formula in code.** Two lines are missing.
 
 # %%
 def field_and_step(layers):
@@ -846,7 +838,7 @@ assert receptive_field(pool5) == 212
 assert receptive_field([*pool5, fc6]) == receptive_field([*pool5, fc6, fc7]) == 212 + 6 * 32 == 404
 
 # %% [markdown]
-# ## Measured
+# ## 8 · Measured
 #
 # Which pixels can change a cell is a question for the backward pass: set `dy` to 1 at one cell of a map and to 0
 # elsewhere, go back to the image, and see which pixels have a gradient.
@@ -920,7 +912,7 @@ draw.show(figures.seen(cases),
 #
 # Go back to the figure of the growing field, to the rows called "ways": along how many ways each pixel is connected to
 # the cell. For the outermost pixel it is one, for the middle ones many. To count them, go down from the cell: every
-# window hands its count to all its $K$ places, and counts that meet are added (`col2im` along one axis).
+# window hands its count to all its $K$ taps, and counts that meet are added (`col2im` along one axis).
 #
 # **Predict.** Three convolutions with $K = 3$, one after the other, see seven pixels. How many ways has each? (27 in
 # all.)
@@ -991,7 +983,7 @@ draw.show(figures.bell(cases),
 # small one it has narrowed. So the computed field tells what a cell cannot see, but not how much it uses of the rest.
 
 # %% [markdown]
-# ## What and where
+# ## 9 · What and where
 #
 # Two things, A and B, seen through 10 pixels and through 30: the fields of pool2 and pool3. The classes are boat, hut,
 # person, sheep, lighthouse and buoy.
@@ -1022,7 +1014,7 @@ draw.show(figures.what_is_it(patches, (70,)),
 # | pool4 | 16 | 70 | something of both |
 # | drop7 | 32 | 214 | what, with all its surroundings; where, to 32 pixels |
 #
-# Each halving buys field and pays with step. No single map has both, and the rest of the course is about that. Lesson
+# Each halving buys field and pays with step. No single map has both, and the lessons that follow are about that. Lesson
 # 05 makes coarse maps large again, lesson 07 finds out how good that can be, and lesson 08 combines all three maps.
 #
 # There is another way, taken by DeepLab (Chen and others, 2015): do not halve, and spread the kernel instead. If pool5
@@ -1037,9 +1029,9 @@ for layer in spread.values():
 assert (receptive_field(spread.values()), grid.step) == (214, 16)
 
 # %% [markdown]
-# ## Two more exercises
+# ## 10 · More exercises
 #
-# **Exercise 6 · A prediction for a figure.** Take pool1 out of the body, and nothing else. How many pixels along one
+# **Exercise 6: predict a figure.** Take pool1 out of the body, and nothing else. How many pixels along one
 # axis does a cell of drop7 see then? Write the number down before you run the cell that measures it.
 
 # %%
@@ -1083,12 +1075,12 @@ draw.show(figures.seen([("drop7 without pool1", scene, heat, bounds(heat))], fra
           smaller than the scene, its side the number that was asked for, brightest in its middle.""")
 
 # %% [markdown]
-# **Exercise 7 · In your own words.** Somebody says: "Max pooling makes a net invariant to translation, so it cannot
+# **Exercise 7: in your own words.** Somebody says: "Max pooling makes a net invariant to translation, so it cannot
 # matter for segmentation where things are." What is right about this, what is wrong, and which of the experiments
 # above shows it? Three or four sentences will do.
 
 # %% [markdown] tags=["answer"]
-# **An answer.** Moved by exactly the step, the pooled map moves by one cell: that is equivariance, not invariance,
+# *One answer.* Moved by exactly the step, the pooled map moves by one cell: that is equivariance, not invariance,
 # and the map still says which cell. Moved by less, the pooled map changes, only the less the more poolings there are
 # (the table of moved scenes); in the small row of eight it even became wider. What is really gone is the place
 # *within* a cell: the shuffled scene has the same pooled map as the scene. For segmentation that matters very much,
@@ -1105,4 +1097,4 @@ draw.show(figures.seen([("drop7 without pool1", scene, heat, bounds(heat))], fra
 # 3. To know *what*, a cell needs a large field; to know *where*, a small step; a halving pays for the one with the
 #    other.
 #
-# **Next:** lesson 05, Upsampling. The maps have become small; how does one become large again?
+# **Next:** lesson 05 (Upsampling). The maps have become small; how does one become large again?

@@ -6,7 +6,7 @@
 # four names: *deconvolution*, *up-convolution*, *transposed convolution*, *fractionally strided convolution*. They mean
 # one operation, and it is not the inverse of anything.
 #
-# Afterwards you can
+# At the end you can
 #
 # - enlarge a small map on paper, and say beforehand how large it will be;
 # - write the layer, forward and backward, from its docstring alone;
@@ -14,8 +14,8 @@
 # - derive the weights that interpolate, and why the kernel has twice the stride's size;
 # - recognise a checkerboard, a lost overlap and a shifted map when you see one.
 #
-# *About 45 minutes to read, two hours with the exercises, seconds to run. You need lessons 02 (im2col) and 03 (its
-# gradients); lesson 04 for where small maps come from.*
+# *About 45 minutes to read, two hours with the exercises, seconds to run. You need lessons 02 (im2col) and 03
+# (gradients and how to check them), and 04 for where small maps come from.*
 
 # %%
 import numpy as np
@@ -67,15 +67,15 @@ draw.show(figures.question(image, scores[0, sheep], large[0, sheep], "sheep"),
 #
 # A convolution *gathers*: each output pixel looks at a patch and weighs it with the kernel. The way back *scatters*:
 #
-# > **Each input pixel stamps the kernel into the output, scaled by its own value. Stamps lie S pixels apart. Where they
-# > overlap, they add.**
+# > **Each cell of the small map stamps the kernel into the output, scaled by its own value. Stamps lie S pixels apart.
+# > Where they overlap, they add.**
 #
 # Take a 2 x 2 map and a 2 x 2 kernel. The map's numbers are chosen so that each digit of a sum tells who stamped it:
 #
 # $$x = \begin{pmatrix} 1 & 10 \\ 100 & 1000 \end{pmatrix} \qquad
 #   w = \begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}$$
 #
-# **Exercise 1.** On paper, with stride 1: how large is the result, and what number stands in its middle?
+# **Exercise 1: the middle.** On paper, with stride 1: how large is the result, and what number stands in its middle?
 
 # %%
 # --- solution
@@ -122,19 +122,19 @@ draw.show(figures.stamps(tiny_x, tiny_w),
 # %% [markdown]
 # ## 2 · Loops from the definition
 #
-# With N images, C channels in, F channels out, and a K x K kernel of its own for each pair of channels, cell $(h, v)$
+# With N images, C channels in, F channels out, and a K x K kernel of its own for each pair of channels, cell $(a, e)$
 # of the map (row, column) puts number $(i, j)$ of its stamp here:
 #
-# $$y^{pad}_{n,\,f,\;S h+i,\;S v+j} \mathrel{+}= x_{n,c,h,v}\; w_{c,f,i,j} \qquad\text{for all } c, h, v, i, j$$
+# $$y^{pad}_{n,\,f,\;S a+i,\;S e+j} \mathrel{+}= x_{n,c,a,e}\; w_{c,f,i,j} \qquad\text{for all } c, a, e, i, j$$
 #
 # and $y$ is $y^{pad}$ without its outer $P$ rows and columns on every side. A convolution *puts* padding around its
 # input. This layer runs the other way, so it *cuts* padding off its output.
 #
-# **Exercise 2.** How long is one side of $y$?
+# **Exercise 2: the side.** How long is one side of $y$?
 
 # %%
 def side(size, k, stride, pad):
-    """Pixels along one side of the result, for `size` pixels along that side of the map."""
+    """Pixels along one side of the result, for `size` cells along that side of the map."""
     # --- solution
     return stride * (size - 1) + k - 2 * pad
     # --- yours
@@ -146,7 +146,7 @@ check.side(side)
 # %% [markdown]
 # <details><summary>Hint 1: where to look</summary>
 #
-# The figure above: at stride 1 two pixels became 3, at stride 2 they became 4.
+# The figure above: at stride 1 two cells became 3 pixels, at stride 2 they became 4.
 #
 # </details>
 # <details><summary>Hint 2: the idea</summary>
@@ -167,9 +167,9 @@ check.side(side)
 def loops(x, w, stride, pad):
     (n, c, height, width), (_, f, k, _) = x.shape, w.shape
     y = np.zeros((n, f, stride * (height - 1) + k, stride * (width - 1) + k))
-    for image, channel, h, v in np.ndindex(n, c, height, width):
-        top, left = stride * h, stride * v
-        y[image, :, top:top + k, left:left + k] += x[image, channel, h, v] * w[channel]  # w[channel] is (F,K,K)
+    for image, channel, a, e in np.ndindex(n, c, height, width):
+        top, left = stride * a, stride * e
+        y[image, :, top:top + k, left:left + k] += x[image, channel, a, e] * w[channel]  # w[channel] is (F,K,K)
     return y[:, :, pad:y.shape[2] - pad, pad:y.shape[3] - pad]
 
 rng = np.random.default_rng(0)
@@ -212,7 +212,7 @@ draw.show(figures.matrix(W, (5, 5), (2, 2), row=0, column=12),
 
 # %% [markdown]
 # A row, drawn as a picture, is what an output sees: the kernel at its place. It is also what a *stamp* looks like. In
-# $W x$ each output *gathers* along its row. Now use the rows the other way: each of the 4 small pixels *scatters* its
+# $W x$ each output *gathers* along its row. Now use the rows the other way: each of the 4 small cells *scatters* its
 # row over the 25, scaled by its own value, and the rows are added. A sum of the rows of W, weighted by y, is $W^T y$.
 # That is our operation:
 
@@ -315,12 +315,12 @@ draw.show(figures.comes_back(rows, (24, 30)),
 # %% [markdown]
 # ## 4 · Fractionally strided: the same numbers, gathered
 #
-# The fourth name comes from asking what an *output* pixel collects. Spread the map: put S - 1 zeros between its pixels
-# and K - 1 - P zeros around it. Then slide a kernel over it one pixel at a time, at stride 1. Measured in pixels of the
+# The fourth name comes from asking what an *output* pixel collects. Spread the map: put S - 1 zeros between its cells
+# and K - 1 - P zeros around it. Then slide a kernel over it one pixel at a time, at stride 1. Measured in cells of the
 # map that is a step of 1/S: a fractional stride. And the kernel is turned by half a turn, as in 1234.
 #
 # **Predict.** A 2 x 2 map, K = 3, S = 2, P = 0. How large is the spread map with its zeros? How large the result? Which
-# of the map's pixels does the middle of the result meet, and with which of the kernel's numbers 1 to 9?
+# of the map's cells does the middle of the result meet, and with which of the kernel's numbers 1 to 9?
 
 # %%
 def fractional(x, w, stride, pad):
@@ -367,13 +367,13 @@ print("stamps and fractional strides: the same numbers")
 #
 # ### Forward
 #
-# **Exercise 3.** Lessons 02 and 03 gave you the tools: `im2col(x, k, stride, pad)` turns (N,C,H,W) into patches
-# (N, C\*K\*K, places), and `col2im(cols, shape, k, stride, pad)` adds patches back into a map of that (unpadded) shape.
-# Everything else is in the docstring. No loops of your own.
+# **Exercise 3: forward.** Lessons 02 and 03 gave you the tools: `im2col(x, k, stride, pad)` turns (N,C,H,W) into
+# patches (N, C\*K\*K, places), and `col2im(cols, shape, k, stride, pad)` adds patches back into a map of that
+# (unpadded) shape. Everything else is in the docstring. No loops of your own.
 
 # %%
 def transposed(x, w, b, stride, pad):
-    """ypad[n, f, S*h + i, S*v + j] += x[n,c,h,v] w[c,f,i,j], summed over c, h, v, i, j; y is ypad less P on every side,
+    """ypad[n, f, S*a + i, S*e + j] += x[n,c,a,e] w[c,f,i,j], summed over c, a, e, i, j; y is ypad less P on every side,
     plus b[f].
 
     x (N,C,H,W)   w (C,F,K,K)   b (F,)   ->   y (N,F,U,V), cache = (x, w, stride, pad),   U = S*(H - 1) + K - 2P
@@ -382,7 +382,7 @@ def transposed(x, w, b, stride, pad):
     n, c, height, width = x.shape
     _, f, k, _ = w.shape
     u, v = stride * (height - 1) + k - 2 * pad, stride * (width - 1) + k - 2 * pad
-    cols = w.reshape(c, -1).T @ x.reshape(n, c, -1)  # (F*K*K, C) @ (N, C, H*W): every pixel's stamps
+    cols = w.reshape(c, -1).T @ x.reshape(n, c, -1)  # (F*K*K, C) @ (N, C, H*W): every cell's stamps
     y = col2im(cols, (n, f, u, v), k, stride, pad) + b[:, None, None]
     # --- yours
     # y = None  # yours to write, four or five lines
@@ -399,7 +399,7 @@ check.transposed(transposed)
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
-# One column for each pixel of x: all its stamps, F\*K\*K numbers. A stamp is a sum over the channels c, so the columns
+# One column for each cell of x: all its stamps, F\*K\*K numbers. A stamp is a sum over the channels c, so the columns
 # are one matrix product of w, reshaped to (C, F\*K\*K) and transposed, with x, reshaped to (N, C, H\*W). Then `col2im`
 # puts the stamps in their places, adds them, and cuts off the padding.
 #
@@ -422,7 +422,7 @@ check.transposed(transposed)
 #
 # **Predict.** Forward is a product, then col2im. Which two steps is backward, in which order?
 #
-# **Exercise 4.** Again from the docstring alone. (The table in section 3 says what dx is.)
+# **Exercise 4: backward.** Again from the docstring alone. (The table in section 3 says what dx is.)
 
 # %%
 def transposed_backward(dy, cache):
@@ -433,7 +433,7 @@ def transposed_backward(dy, cache):
     x, w, stride, pad = cache
     # --- solution
     n, c = x.shape[:2]
-    cols = im2col(dy, w.shape[2], stride, pad)  # (N, F*K*K, H*W): what each pixel's stamp reached
+    cols = im2col(dy, w.shape[2], stride, pad)  # (N, F*K*K, H*W): what each cell's stamp reached
     dx = (w.reshape(c, -1) @ cols).reshape(x.shape)
     dw = (x.reshape(n, c, -1) @ cols.swapaxes(1, 2)).sum(axis=0).reshape(w.shape)
     db = dy.sum(axis=(0, 2, 3))
@@ -448,7 +448,7 @@ check.transposed_backward(transposed_backward)
 # <details><summary>Hint 1: where to look</summary>
 #
 # dx is conv's forward, and db is what it was in lesson 03. For dw, write forward as cols = W.T @ X, with W the small
-# matrix of weights again, (C, F\*K\*K), and X the pixels, (C, H\*W); then ask for the gradient of W in this product.
+# matrix of weights again, (C, F\*K\*K), and X the cells, (C, H\*W); then ask for the gradient of W in this product.
 #
 # </details>
 # <details><summary>Hint 2: the idea</summary>
@@ -465,7 +465,7 @@ check.transposed_backward(transposed_backward)
 # </details>
 
 # %% [markdown] tags=["answer"]
-# **Where the lines come from.** With W the small matrix of weights, (C, F·K·K), and X the pixels, (C, H·W), let
+# **Where the lines come from.** With W the small matrix of weights, (C, F·K·K), and X the cells, (C, H·W), let
 # $A = W^T X$ be the columns, so $y = \mathrm{col2im}(A)$. col2im is the transpose of
 # im2col, so $dA = \mathrm{im2col}(dy)$. With $a_{qp} = \sum_c w_{cq}\, x_{cp}$ the chain rule gives
 # $dx_{cp} = \sum_q w_{cq}\, dA_{qp}$, that is $dX = W\, dA$, and $dw_{cq} = \sum_p x_{cp}\, dA_{qp}$, that is
@@ -509,7 +509,7 @@ print("checked by central differences; dx is conv2d(dy, w)")
 # its value, as long as d < S; further away, the pixel lies between two other cells. The distances that occur are 1/2,
 # 3/2, ..., S - 1/2, on either side: **2S pixels. That is why K = 2S.**
 #
-# **Exercise 5.** Write the stamp of a cell along one line.
+# **Exercise 5: the line.** Write the stamp of a cell along one line.
 
 # %%
 def line(stride):
@@ -631,7 +631,7 @@ assert same > 0.999  # all of them, but for a tie that rounding may decide
 # > 8 x 8 pixels the share of every class in it, enlarge these shares, and take the class with the largest:
 
 # %%
-known = truth != 255
+known = truth != 255  # 255 is void: no class, not counted
 shares = np.stack([truth == k for k in range(7)]).reshape(1, 7, 16, 8, 20, 8).mean(axis=(3, 5))
 copied = shares.repeat(8, axis=2).repeat(8, axis=3)
 ones = np.eye(7)[:, :, None, None] * np.ones((8, 8))
@@ -788,8 +788,8 @@ assert products == 7 * needed
 def overwritten(x, w, stride, pad):
     (n, _, height, width), k = x.shape, w.shape[2]
     y = np.zeros((n, 1, stride * (height - 1) + k, stride * (width - 1) + k))
-    for h, v in np.ndindex(height, width):
-        y[:, 0, stride * h:stride * h + k, stride * v:stride * v + k] = x[:, 0, h, v] * w[0, 0]  # the overlap is lost
+    for a, e in np.ndindex(height, width):
+        y[:, 0, stride * a:stride * a + k, stride * e:stride * e + k] = x[:, 0, a, e] * w[0, 0]  # the overlap is lost
     return y[:, :, pad:y.shape[2] - pad, pad:y.shape[3] - pad]
 
 wrong = overwritten(scores[:, sheep:sheep + 1], bilinear_kernel(1, 64), stride=32, pad=16)[0, 0]
@@ -856,7 +856,7 @@ draw.show(figures.misplaced(truth, (placed, moved), [f"P = S/2: {accuracy[0]:.1%
 # like this for days. So lesson 08 computes its crops and types none of them in.
 
 # %% [markdown]
-# ## 10 · Exercises
+# ## 10 · More exercises
 #
 # **Exercise 7: predict a figure.** In the papers' FCN-32s an image of 500 x 500 pixels gives a score map of 16 x 16
 # cells (why 16 and not 500/32 is lesson 08's affair). Its `upscore` has K = 64, S = 32 and **P = 0**. How long is a
@@ -905,7 +905,7 @@ print(f"{cells} x {cells} cells, P = {pad}: {y.shape[2]} x {y.shape[3]} pixels")
 # S². Why S², and what would the enlarged map look like if they summed to 1?
 
 # %% [markdown] tags=["answer"]
-# **One answer.** A map that is 1 everywhere must stay 1, so the weights that reach one output pixel must sum to 1.
+# *One answer.* A map that is 1 everywhere must stay 1, so the weights that reach one output pixel must sum to 1.
 # There are S x S kinds of output pixels, and every weight of the kernel serves exactly one kind: all together they sum
 # to S². With a sum of 1 the map would be S² times too small, 1024 times for S = 32: the largest class would be the
 # same, but softmax would see almost equal scores everywhere.
@@ -916,7 +916,7 @@ print(f"{cells} x {cells} cells, P = {pad}: {y.shape[2]} x {y.shape[3]} pixels")
 # what is wrong, and what would you show the friend?
 
 # %% [markdown] tags=["answer"]
-# **One answer.** Right: the layer brings maps back from the small size to the large one, along the connections of a
+# *One answer.* Right: the layer brings maps back from the small size to the large one, along the connections of a
 # strided convolution. Wrong: going back along the same connections is multiplying by $W^T$, not by an inverse. A
 # strided convolution has far more inputs than outputs, so many pictures give the same small map, and nothing can tell
 # which it was. I would show the second row of the pictures in section 3: the size is back, the detail is not. And
@@ -925,13 +925,13 @@ print(f"{cells} x {cells} cells, P = {pad}: {y.shape[2]} x {y.shape[3]} pixels")
 # %% [markdown]
 # ## Three sentences to remember
 #
-# 1. A transposed convolution stamps the kernel once for every input pixel, scaled, S apart, and adds: H pixels become
-#    S (H - 1) + K - 2P. In code: a matrix product, then `col2im`.
+# 1. A transposed convolution stamps the kernel once for every input cell, scaled, S apart, and adds: H cells become
+#    S (H - 1) + K - 2P pixels. In code: a matrix product, then `col2im`.
 # 2. It is conv's backward used as a forward, and conv's forward is its backward; it is a transpose and no inverse, so
 #    it brings back size and not detail.
 # 3. With the bilinear kernel, K = 2S and P = S/2 it makes a map exactly S times as large and interpolates, fading
 #    only at the border; K no multiple of S gives checkerboards, and a wrong cut gives a shift that no gradient check
 #    can see.
 #
-# **Next:** the scores are as large as the image. Lesson 06 compares them with the truth, pixel by pixel, and takes a
-# first step downhill.
+# **Next:** lesson 06 (A loss for every pixel, and a step downhill). The scores are as large as the image now. It
+# compares them with the truth, pixel by pixel, and takes a first step downhill.

@@ -3,12 +3,16 @@
 #
 # **How does one number say how wrong a whole map is, and how does that number move 850,000 weights?**
 #
-# At the end you can write the loss of a segmentation net and its gradient from memory, say what a fresh net must cost
-# before you run it, translate a learning rate from one loss to another, and train a net to know two pictures by heart.
+# At the end you can
 #
-# You need lessons 02 (Convolution is a matrix product) and 03 (Running it backwards, with ReLU). Whole nets are taken
-# from the library as they are; lessons 07 and 08 take them apart. About 45 minutes to read, as long again with the
-# exercises, half a minute to run.
+# - write the loss of a segmentation net and its gradient from memory;
+# - say what a fresh net must cost before you run it;
+# - translate a learning rate from one loss to another;
+# - train a net to know two pictures by heart, and say what that proves.
+#
+# *About 45 minutes to read, an hour and a half with the exercises, half a minute to run. You need lessons 02 (the
+# convolution) and 03 (gradients and how to check them, ReLU). Whole nets are taken from the library as they are;
+# lessons 07 and 08 take them apart.*
 
 # %%
 import warnings
@@ -174,10 +178,10 @@ draw.show(figures.costs(q, {"-log p": -np.log(q), "1 - p": 1 - q}, slope),
 def loss_loops(scores, labels, ignore=255):
     """scores (N,C,H,W), labels (N,H,W) -> mean of -log p[t] over the pixels that are not `ignore`"""
     total, counted = 0.0, 0
-    for n, i, j in np.ndindex(labels.shape):
-        t = labels[n, i, j]
+    for n, h, w in np.ndindex(labels.shape):
+        t = labels[n, h, w]
         if t != ignore:
-            e = np.exp(scores[n, :, i, j])
+            e = np.exp(scores[n, :, h, w])
             total -= np.log(e[t] / e.sum())
             counted += 1
     return total / counted
@@ -195,7 +199,7 @@ assert np.isclose(loss_loops(tiny_scores, tiny_labels), np.log(7 / 2))  # (ln 7/
 # %% [markdown]
 # ## 4 · Softmax cross-entropy, the layer
 #
-# Now the same in arrays, under the five headings that every layer of this course gets.
+# Now the same in arrays, under the five headings that every layer in these lessons gets.
 #
 # ### Shapes
 #
@@ -243,7 +247,7 @@ with np.errstate(all="ignore"):  # the warnings are the point, but not here
 
 # %%
 def softmax(scores):
-    """p[n, c, i, j] = exp(scores[n, c, i, j]) / sum over k of exp(scores[n, k, i, j]), for scores of any size
+    """p[n, c, h, w] = exp(scores[n, c, h, w]) / sum over k of exp(scores[n, k, h, w]), for scores of any size
 
     scores (N,C,H,W)   ->   p (N,C,H,W), which adds up to 1 over the classes of every pixel
     """
@@ -277,7 +281,7 @@ check.softmax(softmax)
 
 # %% [markdown]
 # The whole forward pass in arrays. Two lines deserve a look. `take_along_axis` picks at every pixel the entry of its
-# label: `z[n, t, i, j]` for all n, i, j at once. And void pixels borrow class 0, since an index must be some class;
+# label: `z[n, t, h, w]` for all n, h, w at once. And void pixels borrow class 0, since an index must be some class;
 # their loss is then multiplied by 0.
 
 # %%
@@ -307,7 +311,7 @@ print(f"loops, arrays and library agree: {mine:.6f}")
 # The gradient of section 2 at every pixel that counts, divided by the number $M$ of these, since the loss is their
 # mean:
 #
-# $$\frac{\partial L}{\partial s_{n,c,i,j}} = \frac{1}{M}\,\bigl(p_{n,c,i,j} - \mathrm{onehot}(t_{n,i,j})_c\bigr)
+# $$\frac{\partial L}{\partial s_{n,c,h,w}} = \frac{1}{M}\,\bigl(p_{n,c,h,w} - \mathrm{onehot}(t_{n,h,w})_c\bigr)
 # \text{ where known, } 0 \text{ elsewhere}$$
 #
 # **Exercise 2: the gradient of the loss.** Two lines are missing.
@@ -682,20 +686,29 @@ check.sgd_step(sgd_step)
 #
 # ## 9 · Dropout
 #
-# One layer of the papers' nets has not been in any lesson yet.
+# Apart from cropping (lessons 07 and 08), one layer of the papers' nets has not been in any lesson yet.
 #
 # ### Shapes
+#
 # Any shape in, the same shape out.
+#
 # ### Forward
+#
 # While training, each value is set to 0 with probability $p$, by a fresh draw every step, and the others are divided
 # by $1 - p$: the mean stays, so at inference the layer passes on what it gets. No feature can rely on one other
 # feature being there. (The papers keep dropout of 0.5 after fc6 and fc7, and report that leaving it out made little or
 # no difference. Our small nets have it there too, with $p = 0$.)
+#
 # ### What to remember
+#
 # The mask: 0 or $1/(1 - p)$.
+#
 # ### Backward
+#
 # $dx = dy \cdot \text{mask}$, with the mask *of the forward pass*.
+#
 # ### Check
+#
 # The check calls the forward pass many times, and each call must draw the same mask: a new generator with the same
 # seed. **Predict.** A million ones, $p = 0.5$: which values come out, and what is their mean?
 
@@ -742,7 +755,7 @@ draw.show(figures.curves({"two pictures, FCN-8s": losses}, np.log(7), "Learning 
 # %% tags=["training"]
 steps = (0, 5, 15, 30, 79)
 draw.show(figures.before_after(images, labels, {k: maps[k] for k in steps}, train.classes, train.colors),
-          """Two rows, one a picture: the photograph, the prediction at steps 0, 5, 15, 30 and 79, the truth. At step 0
+          """Two rows, one a picture: the scene, the prediction at steps 0, 5, 15, 30 and 79, the truth. At step 0
           everything is background, at step 5 nearly everything; at step 15 large areas of boat, hut and person; at step
           79 the things of the truth, with rounded outlines.""")
 
@@ -823,7 +836,7 @@ for name, (used, dscores) in trials.items():
 # are 0 either way. *No void mask*: exactly the four of the void pixel. The third passes: the check compares backward
 # with forward, and here both make the same mistake. What it cannot see, only a look at the loss or the picture can.
 #
-# ## 12 · Exercises
+# ## 12 · More exercises
 #
 # **Exercise 4: the first loss, summed.** The loop of section 10 is run with `reduction="sum"` instead, on the same two
 # pictures: 7 classes, score layers at 0, 40,960 pixels, of which 36,305 are not void. Write down the loss at step 0
@@ -891,7 +904,7 @@ check.sum_rate(sum_rate)
 # --- solution
 rate = sum_rate
 # --- yours
-# rate = 1e-10  # the paper's: put yours in its place
+# rate = 1e-10  # the papers': put yours in its place
 # --- end
 net = build("fcn8s", classes=7)
 optimizer, sums = SGD(net.params, lr=rate, momentum=0.9, multipliers={"*.b": (2, 0)}), []
@@ -906,16 +919,16 @@ draw.show(figures.curves({"mean, rate 0.01": losses[:20], f"sum / 36305, rate {r
           the rate {rate:.3g}, dashed, to {sums[-1]:.3f}.""")
 
 # %% [markdown]
-# **Exercise 6, in your own words.** From *shifted* labels the net learned its two pictures about as well as from right
+# **Exercise 6: in your own words.** From *shifted* labels the net learned its two pictures about as well as from right
 # ones. What then does the test of section 10 prove, what does it not prove, and which quick look tells the two apart?
 # Write three sentences before you open the solution.
 
 # %% [markdown] tags=["answer"]
-# *An answer.* A net that learns two pictures by heart has a loss, gradients and an optimiser that work together:
+# *One answer.* A net that learns two pictures by heart has a loss, gradients and an optimiser that work together:
 # nothing is cut off, no sign is wrong, the rate is usable. It says nothing about whether the labels belong to the
 # pixels, for a net with 850,000 weights learns any labels for two pictures: shifted, mirrored, or those of the other
 # picture. What tells them apart is to lay what the net is given, and what it says, over the picture, and to look;
-# after that, the score on pictures it has not seen (lesson 09, How good is it?).
+# after that, the score on pictures it has not seen (lesson 09).
 
 # %% [markdown]
 # ## Three sentences to remember
@@ -927,4 +940,5 @@ draw.show(figures.curves({"mean, rate 0.01": losses[:20], f"sum / 36305, rate {r
 # 3. Weights start random and of size $(2/CKK)^{1/2}$, except the score layer, which may start at 0; and before a net
 #    sees all the data it must learn two pictures by heart, *and you must look at them*.
 #
-# **Next:** lesson 07 (FCN-32s) takes a classifier, turns it into a net for every pixel, and trains it with this loop.
+# **Next:** lesson 07 (FCN-32s). It takes a classifier, turns it into a net for every pixel, and trains it with this
+# loop.

@@ -1,11 +1,9 @@
 # %% [markdown]
 # # 09 · How good is it?
 #
-# Two answers to the same sixty pictures. Which is better?
-#
-# **A** is what the shipped FCN-8s says. **B** is made up: it follows every outline to the pixel, but it is blind to
-# sheep and buoys and calls them background. You have an opinion. Does a score share it? Every score is a choice of
-# what to look at, and this lesson makes the choices visible.
+# **Two answers to the same sixty scenes: which is better?** A is what the shipped FCN-8s says. B is made up: it follows
+# every outline to the pixel, but it is blind to sheep and buoys and calls them background. You have an opinion. Does a
+# score share it? Every score is a choice of what to look at, and this lesson makes the choices visible.
 #
 # At the end you can
 #
@@ -13,8 +11,8 @@
 # - recognise four ways to compute "mean IU" that give another number, and say by how much and why;
 # - say how much of an error is the fault of the net's coarse maps, and how far to trust that figure.
 #
-# About 45 minutes to read and do, ten seconds to run. You need Python and NumPy indexing, and to know what FCN-32s,
-# 16s and 8s are (lessons 07 and 08). Only the last part uses transposed convolution (05) and the loss (06).
+# *About 35 minutes to read, an hour and a quarter with the exercises, ten seconds to run. You need lessons 07 and 08
+# (what FCN-32s, 16s and 8s are), and for the last section lessons 05 (the layer that enlarges) and 06 (the loss).*
 
 # %%
 import numpy as np
@@ -30,9 +28,10 @@ from minifcn.metrics import ConfusionMatrix, resolution_bound
 val = VOCSegmentation(harbour.root(), "val")
 images, truth = (np.stack(part) for part in zip(*(val[i] for i in range(len(val))), strict=True))
 nets = {name: load(f"harbour-fcn{name}") for name in ("8s", "16s", "32s")}
-answers = {name: np.stack([nets[name].predict(image) for image in images]) for name in ("16s", "32s")}
 sure = np.stack([nets["8s"].probabilities(image) for image in images])  # how sure 8s is, of each class at each pixel
-answers = {"8s": sure.argmax(axis=1).astype(np.uint8), **answers}       # the same as predict
+answers = {"8s": sure.argmax(axis=1).astype(np.uint8)}                  # the same as predict
+for name in ("16s", "32s"):
+    answers[name] = np.stack([nets[name].predict(image) for image in images])
 
 full = figures.without_void(truth)                           # the truth, void pixels named as those beside them
 answers["blind"] = np.where(np.isin(full, (4, 6)), 0, full)  # B: sheep (4) and buoys (6) become background (0)
@@ -58,10 +57,11 @@ print({name: f"{share:.2f} % of the pixels are right" for name, share in right.i
 # %% [markdown]
 # Level, to a tenth of a per cent: this score does not mind missing every sheep.
 #
-# ## The smallest case, by hand
+# ## 1 · The smallest case, by hand
 #
-# Six pixels, three classes. Every pixel is a pair (truth, guess), and all we need is how often each pair occurs: the **confusion matrix**, `counts[i, j]` = pixels of true class $i$ that were named $j$. Rows are the truth,
-# columns the guess.
+# Six pixels, three classes. Every pixel is a pair (truth, guess), and all we need is how often each pair occurs: the
+# **confusion matrix**, `counts[i, j]` = pixels of true class $i$ that were named $j$ (here, as in the papers, $i$ and $j$
+# are classes). Rows are the truth, columns the guess.
 
 # %%
 six_truth = np.array([[0, 0, 0],
@@ -90,7 +90,7 @@ assert six.sum() == 6 and np.trace(six) == 4  # every pixel once; the right ones
 six
 
 # %% [markdown]
-# ## The same without a loop
+# ## 2 · The same without a loop
 #
 # Write each pair as one number, $\text{truth} \cdot C + \text{guess}$: with $C = 3$ the pair (1, 2) is number 5, its
 # place in the matrix when the rows are laid end to end. `np.bincount` counts how often each number occurs, and a
@@ -98,7 +98,7 @@ six
 #
 # **Predict.** With seven classes, which pair is number 17? (Answer below the exercise.)
 #
-# **Exercise 1.** Write it for any number of classes. The labels are `uint8`, as files hold them.
+# **Exercise 1: the counts.** Write it for any number of classes. The labels are `uint8`, as files hold them.
 
 # %%
 def confusion(truth, guess, classes):
@@ -150,7 +150,7 @@ matrix.counts
 # This matrix knows everything that is in the scores, and more. Its first column is what was missed, its first row what
 # was seen where nothing is.
 #
-# ## Four scores
+# ## 3 · Four scores
 #
 # Let $n_{ij}$ be the counts, $t_i = \sum_j n_{ij}$ the pixels that truly are class $i$ (a row's sum),
 # $p_i = \sum_j n_{ji}$ those that are named $i$ (a column's sum), and $C$ the number of classes.
@@ -169,7 +169,7 @@ assert pixel_accuracy == 4 / 6
 hits, t, p
 
 # %% [markdown]
-# How little? Take the laziest answer there is, "background" everywhere.
+# How little must one know? Take the laziest answer there is, "background" everywhere.
 #
 # **Predict.** What pixel accuracy does it have on Harbour? More than a half, or less?
 
@@ -237,7 +237,7 @@ f"mean accuracy {100 * before.mean_accuracy:.1f} -> {100 * after.mean_accuracy:.
 # $2 n_{ii} / (t_i + p_i)$. It is $2\,\text{IU} / (1 + \text{IU})$: for one class it gives the same order, and higher
 # numbers.)
 #
-# **Exercise 2.** The IU of every class. A class that is in neither map has the union 0, and its IU is NaN, not a
+# **Exercise 2: the IU of every class.** One line, by the formula. A class that is in neither map has the union 0, and its IU is NaN, not a
 # number: there was nothing to find and nothing was claimed.
 
 # %%
@@ -280,14 +280,14 @@ assert after.mean_iu < before.mean_iu
 f"painted fatter, mean IU {100 * before.mean_iu:.1f} -> {100 * after.mean_iu:.1f}"
 
 # %% [markdown]
-# **Exercise 3.** The mean IU of the empty answer, in per cent, to one decimal. Use `share` above and a pencil: which
+# **Exercise 3: the empty answer.** What is its mean IU, in per cent, to one decimal? Use `share` above and a pencil: which
 # classes have hits, and what is the union of background with everything?
 
 # %%
 # --- solution
 empty_mean_iu = 8.3  # IU of background: 58.4 / 100, its union is every pixel; the six others are 0
 # --- yours
-# empty_mean_iu = None  # in per cent
+# empty_mean_iu = None  # what is asked, in per cent
 # --- end
 check.empty_mean_iu(empty_mean_iu)
 
@@ -330,7 +330,7 @@ for name, of in table.items():
 # accuracy prefers *fat*. Mean IU alone puts 8s first, *fat* behind it, 16s before *blind*, and the empty answer where
 # it belongs. So papers compare by it, and print the other three beside it: each difference tells you something.
 #
-# ## Break it
+# ## 4 · Break it
 #
 # One wrong line, `guess * classes + truth`: rows and columns have changed places.
 #
@@ -348,7 +348,7 @@ assert np.isclose(swapped.mean_iu, matrix.mean_iu) and np.isclose(swapped.pixel_
 # accuracy has silently become mean *precision*, $n_{ii} / p_i$, and the weights of the last score those of the
 # guess. A test of mean IU alone would have passed this mistake.
 #
-# ## Reading the matrix
+# ## 5 · Reading the matrix
 #
 # The split `hard` holds sixteen more scenes, with one thing changed. On them mean IU of 8s is eight points lower. The
 # number does not say why; the matrix does.
@@ -366,14 +366,14 @@ at the side. On val every diagonal is 90 or more. On hard the row of boat has 64
 person keeps an accuracy of 92 but its IU is 59 instead of 83.""")
 
 # %% [markdown]
-# **Exercise 4.** Find the failure in the right-hand matrix: which class is taken for which other one? Write the pair,
+# **Exercise 4: find the failure.** In the right-hand matrix, which class is taken for which other one? Write the pair,
 # truth first, as two names such as `("hut", "sheep")`. Background does not count here, neither as truth nor as a name.
 
 # %%
 # --- solution
 culprit = ("boat", "person")
 # --- yours
-# culprit = None  # (true class, the name it is given)
+# culprit = None  # what is asked: (true class, the name it is given)
 # --- end
 check.culprit(culprit)
 
@@ -396,7 +396,7 @@ check.culprit(culprit)
 #
 # In `hard` life vests lie in boats with nobody in them. In training every vest was worn.
 #
-# **In your own words.** The accuracy of *person* on `hard` is what it was on `val`, or a little better, and its IU has
+# **Exercise 5: in your own words.** The accuracy of *person* on `hard` is what it was on `val`, or a little better, and its IU has
 # dropped from 83 to 59. How can both be true? Which letter of the formula has changed?
 
 # %% [markdown] tags=["answer"]
@@ -406,11 +406,10 @@ check.culprit(culprit)
 # the boat was taken for. IU reads along the column too, and charges both.
 
 # %% [markdown]
-# ## Four wrong ways to compute mean IU
+# ## 6 · Four wrong ways to compute mean IU
 #
-# Each is easily written, and each gives a number that looks like a mean IU. *Wrong* means: not the number which the
-# papers print, so not to be compared with theirs, nor with each other. Two more answers, beside **empty** and
-# **blind**, help to find out what each way rewards:
+# Each is easily written, and each gives a number that looks like a mean IU. *Wrong* means: not to be compared with the
+# number which the papers print. Two more answers, beside **empty** and **blind**, show what each way rewards:
 #
 # - **perfect**: the truth itself, void named like the pixels beside it. A score that does not give it 100 is suspect.
 # - **cautious**: 8s, but it names a thing only when it is more than 95 % sure, and says background otherwise.
@@ -443,7 +442,7 @@ def compare(name, way):
 compare("mean IU", mean_iu)
 
 # %% [markdown]
-# ### 1. The mean over pictures, or over batches
+# ### The first: the mean over pictures, or over batches
 #
 # Score each picture, take the mean of the scores. It is the natural thing to write in a loop.
 #
@@ -495,7 +494,7 @@ one give about 80, 72 and 57; the dots then rise, scatter by up to three points,
 61.9 for one batch of all sixty.""")
 
 # %% [markdown]
-# ### 2. Void pixels counted
+# ### The second: void pixels counted
 #
 # Forget what 255 means, and let the border be background.
 #
@@ -513,7 +512,7 @@ compare("void counted", void_is_background)
 # finer a net, the more it loses: 32s six, 8s ten. And the *cautious* answer, three points behind 16s, is now two ahead,
 # for along borders it says background when in doubt. This score rewards nets that draw things too thin.
 #
-# ### 3. Absent classes as 0, or as 1
+# ### The third: absent classes as 0, or as 1
 #
 # A class that is in neither map has IU 0/0. A program has to do something about it, and 0 and 1 both look
 # reasonable. On all sixty pictures together every class occurs, and it makes no difference. In the mean over
@@ -540,7 +539,7 @@ compare("absent as 0", absent_as(0))
 # moon) do not occur in its test set, and the published 41.2 is a mean over the other 30. With three zeros it would be
 # $41.2 \cdot 30 / 33 = 37.5$.
 #
-# **Exercise 5.** A change that predicts a figure. Somebody scores our 8s (mean IU 85.86 over its 7 classes) in a
+# **Exercise 6: predict a figure.** Somebody scores our 8s (mean IU 85.86 over its 7 classes) in a
 # program made for VOC: `ConfusionMatrix(21)`, and absent classes counted as 0. First write down the number you
 # expect, in per cent.
 
@@ -548,7 +547,7 @@ compare("absent as 0", absent_as(0))
 # --- solution
 in_a_voc_program = 28.6  # 85.86 * 7 / 21: seven IUs as before, fourteen zeros
 # --- yours
-# in_a_voc_program = None  # in per cent, to one decimal
+# in_a_voc_program = None  # what is asked, in per cent, to one decimal
 # --- end
 check.in_a_voc_program(in_a_voc_program)
 
@@ -569,14 +568,14 @@ check.in_a_voc_program(in_a_voc_program)
 #
 # </details>
 #
-# Now run the change. What would it be with 1 in place of 0? Change the line and see.
+# Now run it. What would it be with 1 in place of 0? Change the line and see.
 
 # %%
 wide = ConfusionMatrix(21).update(answers["8s"], truth).iu
-f"{100 * np.where(np.isnan(wide), 0, wide).mean():.1f}"
+f"{100 * np.where(np.isnan(wide), 0, wide).mean():.1f}"  # change me: 0 to 1
 
 # %% [markdown]
-# ### 4. Masks that were resized smoothly
+# ### The fourth: masks that were resized smoothly
 #
 # Scoring at half size is quicker, and Pillow's `resize` smooths by default. For a photograph that is right. But a label
 # is a name: background is 0, lighthouse is 5, and half way between them there is no hut (2) and no person (3).
@@ -617,8 +616,8 @@ class that is nowhere near.""")
 # Two effects pull in opposite directions. Where a border is mixed with void the value mostly comes out between 7 and
 # 254, which is no class: the difficult pixels leave the count, and at half size every net gains, 32s three points.
 # Where the mixture falls on 1 to 6, classes are made up; at an eighth the perfect answer has 47, and so have 8s and
-# 16s: this score cannot tell them apart. Masks are resized by copying a nearest pixel (`minifcn.images.nearest`); better still,
-# resize the net's *scores* to the size of the truth and score there, as `python -m minifcn.evaluate` does.
+# 16s: this score cannot tell them apart. Masks are resized by copying a nearest pixel (`minifcn.images.nearest`);
+# better still, resize the net's *scores* to the size of the truth, as `python -m minifcn.evaluate` does.
 #
 # ### All of them
 #
@@ -634,10 +633,10 @@ where void counts, 32s in masks smoothed to a quarter or an eighth.""")
 # Only the first row. When you read "mean IU 72" somewhere, ask: over what, with which classes, at which size, and
 # what about void?
 #
-# ## The bound that resolution sets
+# ## 7 · The bound that resolution sets
 #
-# FCN-32s scores a map of 4 x 5 cells and enlarges it 32 times. How good could such a map be at best? The paper's
-# journal version (PAMI 2017, section 6.3) asks it so: shrink the *truth* by a factor, enlarge it again, and score the
+# FCN-32s scores a map of 4 x 5 cells and enlarges it 32 times. How good could such a map be at best? The
+# journal version of the papers (PAMI 2017, section 6.3) asks it so: shrink the *truth* by a factor, enlarge it again, and score the
 # result. `resolution_bound` does that: each cell gets the shares of the classes in it, these are enlarged bilinearly,
 # as the net enlarges its scores, and each pixel takes the largest.
 #
@@ -652,8 +651,8 @@ man's head and legs are gone and one boat with them (mean IU 60), at 16 corners 
 edges are off (94), at 4 nearly nothing.""")
 
 # %% [markdown]
-# **Predict.** Now the mean IU of this on the whole set, against the factor. Where do the shipped nets lie, 32s at factor
-# 32, 16s at 16, 8s at 8? By how much are they below it?
+# **Predict.** Now the mean IU of this on the whole set, against the factor. Where do the shipped nets lie, 32s at
+# factor 32, 16s at 16, 8s at 8? By how much are they below it?
 
 # %%
 factors = (1, 2, 4, 8, 16, 32)
@@ -694,7 +693,7 @@ gets no higher than an eighth below zero, at the two pixels of the thing: it is 
 # more than half, so it is lost: IU 0. But nothing obliges a net to put the true shares into its cells. It may
 # exaggerate.
 #
-# **Exercise 6.** The two outer cells have the score -1 (thing less background). Choose a score for the middle cell
+# **Exercise 7: the middle cell.** The two outer cells have the score -1 (thing less background). Choose a score for the middle cell
 # that gives exactly the two pixels of the thing. Pixel centres lie 1/8 and 3/8 of a cell from the middle cell's
 # centre, and so far is each score blended with the neighbour's.
 
@@ -702,7 +701,7 @@ gets no higher than an eighth below zero, at the two pixels of the thing: it is 
 # --- solution
 middle = 0.35  # m - (m + 1)/8 > 0 where m > 1/7, and m - 3(m + 1)/8 < 0 where m < 3/5
 # --- yours
-# middle = None  # a number
+# middle = None  # what is asked: a number
 # --- end
 check.middle(middle)
 draw.show(figures.interpolated(middle), """
@@ -756,7 +755,7 @@ best = {factor: 100 * mean_iu(fitted(factor, steps=15), truth) for factor in (32
 assert all(best[factor] > max(100 * bound[factor].mean_iu, reached[factor]) for factor in best)
 draw.show(figures.curve(factors, curve, reached, best), """
 The curve of Harbour with a second one: cells fitted to the truth reach about 75 at factor 32, 94 at 16 and 99 at 8.
-All three nets lie below it, 32s and 8s by thirteen points, 16s by sixteen.""")
+All three nets lie below it, 32s by about fourteen points, 16s by sixteen, 8s by thirteen.""")
 
 # %% [markdown]
 # A map of 4 x 5 cells *can* score 75 at least, for here is one that does, and longer fitting finds slightly better
@@ -770,12 +769,12 @@ All three nets lie below it, 32s and 8s by thirteen points, 16s by sixteen.""")
 # ## Three sentences to remember
 #
 # 1. Count one confusion matrix over the whole set, void left out; every score is a line or two from it, and mean IU
-#    is the one that charges a class both for what it misses and for what it takes.
+#    charges each class, large or small, both for what it misses and for what it takes.
 # 2. Averaging over pictures, counting void, inventing numbers for absent classes and smoothing masks each give
 #    another number, by ten points and more, and can change who wins; try every score on a perfect and on an empty
 #    answer first.
 # 3. The truth, resampled, shows where resolution begins to hurt, and a net can still beat it, because nothing
 #    obliges it to put true shares into its cells.
 #
-# **What comes next.** Lesson 11, *Broken on purpose*: seven runs with one mistake in each, some of them from
-# this lesson, to be found from curves and pictures.
+# **Next:** lesson 11 (Broken on purpose). Seven runs with one mistake in each, some of them from this lesson, to be
+# found from curves and pictures.

@@ -6,7 +6,7 @@ from wrong_answers import Wrong
 
 wrong = Wrong()
 
-wrong("middle", says="one pixel alone")(1000)
+wrong("middle", says="one cell alone")(1000)
 wrong("middle", says="kernel is turned")(4321)
 wrong("middle", says="write down the four stamps")(1111)
 wrong("middle", says="one number is asked for")((3, 1234))
