@@ -108,8 +108,12 @@ def main(argv=None):
     known = {source.stem[:2]: source for source in sources()}
     if unknown := [number for number in args.number if number not in known]:
         parser().error(f"no lesson {unknown[0]}; there are {', '.join(known)}")
-    import nbformat
-
+    try:
+        import jupytext  # noqa: F401 (so that it is missed now, not after the first lesson)
+        import nbclient  # noqa: F401
+        import nbformat
+    except ModuleNotFoundError as error:
+        parser().error(f"{error.name} is not installed: pip install -e '.[lessons]'")
     for number in args.number or known:
         for solved in (True, False):
             path, began = target(known[number], solved), time.monotonic()
