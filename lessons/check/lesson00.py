@@ -13,7 +13,13 @@ def share_right(answer):
     guess = np.where(rng.random(truth.shape) < 0.7, truth, rng.integers(0, 7, size=truth.shape)).astype(np.uint8)
     guess[:3] = 0
     truth[rng.random(truth.shape) < 0.2] = 255
-    mine, known = run(answer, guess, truth), truth != 255
+    known = truth != 255
+    try:
+        mine = run(answer, guess, truth)
+    except ValueError as error:
+        if "broadcast" not in str(error):
+            raise
+        raise Wrong(f"one of the maps was cut to the known pixels and the other was not: {error}") from None
     if np.size(mine) > 1:
         raise Wrong("one number is asked for, not one for every pixel: the mean is still to be taken")
     right = ConfusionMatrix(7).update(guess, truth).pixel_accuracy
@@ -60,6 +66,8 @@ def name_pixels(answer):
     mine = run(answer, scores)
     if np.ndim(mine) == 0:
         raise Wrong("one number for all of it: without an axis, argmax and max run over classes and pixels together")
+    if np.ndim(mine) == 1 and np.array_equal(mine, scores.max(axis=0).argmax(axis=0)):
+        raise Wrong("max has done away with the classes, so that argmax looks for the best row: argmax alone is enough")
     equal(mine, scores.argmax(axis=0), "the map of names", suspects={
         "these are the highest scores themselves; argmax gives their places": scores.max(axis=0),
         "that is the lowest score's class": scores.argmin(axis=0),
@@ -79,16 +87,20 @@ def _cells(height, width):
     return y.shape[1], y.shape[2] * y.shape[3]
 
 
-def _one_number(answer):
+def _one_number(answer, height, width):
     if np.size(answer) > 1:
         raise Wrong("height and width are two numbers; how many cells is that together?")
+    if isinstance(answer, str):
+        raise Wrong(f"a number is asked for, not {answer!r}")
+    if answer in (height, width):
+        raise Wrong("that is one side of the map, in cells: height times width is asked for")
 
 
 @exercise
 def cells(answer):
     answer = value(answer)
     channels, right = _cells(128, 160)
-    _one_number(answer)
+    _one_number(answer, 4, 5)
     if answer == right:
         return "4 x 5 cells"
     if answer in (128 * 160 / 2**5, 128 * 160 / 2**6):
@@ -104,7 +116,7 @@ def cells(answer):
 def cells_of_larger(answer):
     answer = value(answer)
     channels, right = _cells(256, 320)
-    _one_number(answer)
+    _one_number(answer, 8, 10)
     if answer == right:
         return "8 x 10 cells, four times as many"
     if answer == right / 4:

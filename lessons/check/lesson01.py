@@ -93,7 +93,7 @@ def times(answer):
     if np.isclose(mine, 96 * 96 / scene, rtol=0.03):
         raise Wrong("that is a single crop; there are twenty")
     if not np.isclose(mine, crops / scene, rtol=0.02):
-        raise Wrong(f"not {mine:g}: pixels in all twenty crops, {crops}, against pixels in the scene, {scene}")
+        raise Wrong(f"not {mine:g}: pixels in all twenty crops, {crops:,}, against pixels in the scene, {scene:,}")
     return "20 x 96 x 96 pixels against 128 x 160; every pixel of the scene's middle lies in nine crops"
 
 

@@ -176,14 +176,17 @@ def average_pool_backward(answer):
     return "the gradient by central differences, for windows side by side and overlapping"
 
 
-def _field(layers, *, before=True, reach=True, dilated=True, product=True, pixels=True, spread=False, steps=True):
+def _field(layers, *, before=True, reach=True, dilated=True, product=True, pixels=True, spread=False, steps=True,
+           added=False, last=False):
     """(r, j), right by default, with the mistakes that are likely."""
     r = j = 1
     for k, stride, dilation in layers:
         if not before:
             j *= stride
         r += (dilation if dilated else 1) * (k - 1 if reach else k) * (j if pixels else 1)
-        if before and steps:
+        if added or last:
+            j = stride + (j if added else 0)
+        elif before and steps:
             j = j * stride * (dilation if spread else 1) if product else j + stride - 1
     return r, j
 
@@ -211,15 +214,16 @@ def field_and_step(answer):
             ({"product": False}, "steps multiply: two halvings set cells 4 apart, not 3"),
             ({"pixels": False}, "D(K - 1) counts cells of the layer below: in pixels it is as many times their step j"),
             ({"steps": False}, "the step stays 1: every layer multiplies it by its stride"),
+            ({"added": True}, "j is multiplied by the stride, not increased by it"),
+            ({"last": True}, "j is this layer's stride alone: the steps of the layers before it multiply with it"),
             ({"spread": True}, "a dilated window still moves on by S cells: D is in r, not in j"),
         ):
             if tuple(mine) == _field(layers, **options):
                 raise Wrong(words)
         truth = receptive_field(objects), grid.step
-        if mine[0] != truth[0]:
-            raise Wrong(f"r is {mine[0]}, and should be {truth[0]}, for layers (K, S, D) {layers}")
-        if mine[1] != truth[1]:
-            raise Wrong(f"j is {mine[1]}, and should be {truth[1]}, for layers (K, S, D) {layers}")
+        for n, letter in ((1, "j"), (0, "r")):  # r is made of the steps, so a wrong j comes first
+            if mine[n] != truth[n]:
+                raise Wrong(f"{letter} is {mine[n]}, and should be {truth[n]}, for layers (K, S, D) {layers}")
     return "r and j are the library's for five nets of random layers"
 
 

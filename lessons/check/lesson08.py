@@ -129,6 +129,8 @@ def nothing_left(answer):
                     "them are")
     if abs(mine - share / 6) < 0.002:
         raise Wrong("divided by 6: background is one of the classes, there are 7")
+    if abs(mine - round(truth, 2)) < 1e-6:
+        raise Wrong("the right way; write it with three decimals")
     if abs(mine - truth) > 0.002:
         raise Wrong(f"not {mine:.3g}: what is the IU of background if it is named everywhere, and that of the others?")
     return "within 0.002 of what is measured; now run the change"
@@ -176,8 +178,12 @@ def offsets_4s(answer):
                     "cells of 4 pixels before it")
     if mine[0] == 68:
         raise Wrong("68 pixels lie between the two origins; the offset counts cells of score_pool2, 4 pixels each")
+    if mine[0] == -right[0]:
+        raise Wrong("the skip begins further out (-97.5) than upscore_pool3 (-29.5): the offset into it is positive")
     if mine[0] != right[0]:
         raise Wrong(f"into score_pool2 it is not {mine[0]:g}: upscore_pool3 begins at -23.5 - 1.5 * 4")
+    if mine[1] == -right[1]:
+        raise Wrong("the final offset is positive: upscore4 begins before the image")
     if mine[1] == before[-1]:
         raise Wrong("31 is the final offset of 8s; upscore4 (K = 8) begins 3.5 pixels before upscore_pool3")
     if mine[1] == 35:
@@ -210,6 +216,8 @@ def sizes_8s(answer):
 
 
 def _about_size(name, got, due, mine):
+    if got == due[::-1]:
+        return ": height and width are exchanged, the image is 375 high"
     if name == "score_fr":
         if got == tuple(_sides(side, ceil=False)[0] for side in (375, 500)):
             return ": the poolings round up, as Caffe's do"
@@ -217,6 +225,7 @@ def _about_size(name, got, due, mine):
             return ": the image is padded by 100"
         if got == tuple(side + 6 for side in due):
             return ": that is pool5; fc6, 7 x 7 and not padded, takes 6 cells off"
+        return ": 573 and 698 are to be halved five times, each time rounded up, and fc6 takes 6 cells off"
     before = mine[("score_fr", "upscore2", "upscore_pool4", "upscore8").index(name) - 1]
     factor = 8 if name == "upscore8" else 2
     if name != "score_fr" and got == tuple(factor * side for side in before):

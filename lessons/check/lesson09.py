@@ -21,9 +21,11 @@ def confusion(answer):
     try:
         mine = run(answer, truth, guess, classes)
     except ValueError as error:
+        if "broadcast" in str(error):
+            raise Wrong(f"one of the maps was cut to the known pixels and the other was not: {error}") from None
         if "reshape" in str(error):
             raise Wrong(f"{error}: pairs that never occur are missing at the end, so np.bincount has to be told the "
-                        "number of cells, minlength=classes**2. And is every void pixel left out?") from error
+                        "number of cells, minlength=classes**2. And is every void pixel left out?") from None
         raise
     right = ConfusionMatrix(classes).update(guess, truth).counts
     known = truth != 255
@@ -63,6 +65,8 @@ def iu(answer):
     with np.errstate(all="ignore"):
         if near(mine[:3], (hits / t)[:3]):
             raise Wrong("IU: that is the accuracy, n / t: the union is t + p - n")
+        if near(mine[:3], (hits / (2 * t - hits))[:3]):
+            raise Wrong("IU: the rows' sums are taken twice; t sums the rows, p the columns")
     if np.isnan(mine[4]):
         raise Wrong("a class that is not there but named has IU 0, and it is to count: only what is neither there nor "
                     "named is NaN")
@@ -75,11 +79,19 @@ def iu(answer):
             "in per cent; a number from 0 to 1 is asked for": 100 * truth[rest],
             "the hits were taken off the union twice; they stand in both sums, and in the union they count once":
                 (hits / (union - hits))[rest],
+            "divided by all pixels; the union is that of the class, t + p - n": (hits / counts.sum())[rest],
         })
     if not np.isnan(mine[3]):
         raise Wrong(f"a class that is neither there nor named has IU {mine[3]:g} here: there is nothing to divide by, "
                     "NaN is asked for, so that a mean can leave it out")
     return "equal to ConfusionMatrix.iu, a class that is nowhere and one that is only named among them"
+
+
+def _number(answer):
+    answer = value(answer)
+    if isinstance(answer, bool) or not isinstance(answer, int | float | np.number):
+        raise Wrong(f"a number is asked for, not {answer!r}")
+    return float(answer)
 
 
 @cache
@@ -95,7 +107,7 @@ def _val():
 
 @exercise
 def empty_mean_iu(answer):
-    answer = float(value(answer))
+    answer = _number(answer)
     empty = ConfusionMatrix(7)
     data = VOCSegmentation(harbour.root(), "val")
     for labels in (data.labels(i) for i in range(len(data))):
@@ -107,6 +119,8 @@ def empty_mean_iu(answer):
         raise Wrong("that is its mean accuracy: the IU of background is not 1, for everything else was taken for it")
     if abs(answer - right / 100) < 0.002:
         raise Wrong("in per cent, please: a hundred times as much")
+    if answer == round(right):
+        raise Wrong("the right way; write it with one decimal")
     if abs(answer - right) > 0.06:
         raise Wrong("background has an IU, hits over union, and the six others have 0: add and divide by seven")
     return f"the empty answer scores {right:.1f}"
@@ -127,6 +141,8 @@ def culprit(answer):
     wrong[:, 0] = wrong[0] = 0
     right = tuple(data.classes[k] for k in np.unravel_index(wrong.argmax(), wrong.shape))
     i, j = (data.classes.index(name) for name in pair)
+    if i == j:
+        raise Wrong("that is on the diagonal, where the right pixels lie: which class is taken for another?")
     if (pair[1], pair[0]) == right:
         raise Wrong(f"the other way round: rows are the truth. {matrix.counts[i, j]} pixels of {pair[0]} are named "
                     f"{pair[1]}, {matrix.counts[j, i]} of {pair[1]} are named {pair[0]}")
@@ -139,7 +155,7 @@ def culprit(answer):
 
 @exercise
 def in_a_voc_program(answer):
-    answer = float(value(answer))
+    answer = _number(answer)
     _, matrix = _val()
     right = 100 * matrix.iu.sum() / 21
     if abs(answer - 100 * (matrix.iu.sum() + 14) / 21) < 0.2:
@@ -148,6 +164,10 @@ def in_a_voc_program(answer):
         raise Wrong("that is with absent classes left out, as it should be; here they count as 0")
     if abs(answer - right / 100) < 0.002:
         raise Wrong("in per cent, please: a hundred times as much")
+    if abs(answer - 100 * matrix.mean_iu / 21) < 0.1:
+        raise Wrong("85.86 is the mean of seven IUs and not their sum")
+    if answer == round(right):
+        raise Wrong("the right way; write it with one decimal")
     if abs(answer - right) > 0.15:
         raise Wrong("the sum of the seven IUs stays what it is; it is divided by another number")
     return f"{right:.1f}, a third of what the net deserves"
@@ -155,7 +175,7 @@ def in_a_voc_program(answer):
 
 @exercise
 def middle(answer):
-    answer = float(value(answer))
+    answer = _number(answer)
     row = np.array([[0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0]] * 4)
     assert not resolution_bound(row, 2, 4).any()
     cells = np.array([-1, answer, -1]).reshape(1, 1, 1, 3)

@@ -16,7 +16,7 @@ def named(image, labels, model):
     figure, axes = draw.panels(1, 2, width=9, height=4.5)
     draw.picture(axes[0, 0], image, "the picture")
     draw.picture(axes[0, 1], overlay(image, labels, model.colors), "the name of every pixel (background: not tinted)")
-    # large patches: a notebook's picture has 256 colours, and a small patch is given the colour of its like in a picture
+    # large patches: a notebook's figure has 256 colours, and of two small patches alike both may be given one
     patches = [Patch(facecolor=np.array(model.colors[k]) / 255, edgecolor="0.4", label=model.classes[k])
                for k in np.unique(labels) if k]
     figure.legend(handles=patches, loc="outside lower center", ncols=len(patches) or 1, frameon=False, handlelength=4.5,

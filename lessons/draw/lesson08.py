@@ -35,7 +35,7 @@ def graph(sizes):
                                       fc=fill, ec="0.2", lw=1.2))
         c, high, wide = sizes[name]
         axes.text(x, y + 0.17, title, ha="center", va="center", fontsize=11, weight="bold")
-        axes.text(x, y - 0.18, f"{c} × {high} × {wide}", ha="center", va="center", fontsize=10)
+        axes.text(x, y - 0.18, f"{c} x {high} x {wide}", ha="center", va="center", fontsize=10)
 
     def arrow(a, b, text="", side=0.12, style="-", at=0.5):
         axes.annotate("", b, a, arrowprops={"arrowstyle": "-|>", "lw": 1.6, "color": "0.15", "ls": style})
@@ -58,8 +58,9 @@ def graph(sizes):
         axes.text(fused, level[tap] - 0.02, "+", ha="center", va="center", fontsize=17)
         arrow((score + 0.94, level[tap]), (fused - 0.3, level[tap]))
     axes.plot((score + 0.94, fused), (level["drop7"],) * 2, color="0.15", lw=1.6)
-    for a, b, text in (("drop7", "pool4", "upscore2\n2× larger"), ("pool4", "pool3", "upscore_pool4\n2× larger"),
-                       ("pool3", "image", "upscore8\n8× larger")):
+    for a, b, text in (("drop7", "pool4", "upscore2\ntwice as large"),
+                       ("pool4", "pool3", "upscore_pool4\ntwice as large"),
+                       ("pool3", "image", "upscore8\n8 times as large")):
         start = level[a] + (0.3 if a != "drop7" else 0)
         stop = level[b] - (0.3 if b != "image" else 0.45)
         arrow((fused, start), (fused, stop), text, at=0.46)
@@ -72,7 +73,7 @@ def graph(sizes):
 def small_case(coarse, up, fine, total):
     """Four matrices of the case by hand; what is above 0 is filled."""
     figure, axes = draw.panels(1, 4, height=2.6)
-    for place, (title, a) in zip(axes[0], {"coarse": coarse, "coarse, 2× larger": up, "fine": fine,
+    for place, (title, a) in zip(axes[0], {"coarse": coarse, "coarse, twice as large": up, "fine": fine,
                                            "their sum": total}.items(), strict=True):
         fill = np.where((a > 0)[..., None], draw.YELLOW, (1.0, 1.0, 1.0))
         draw.numbers(place, a, title, colors=fill, size=12)

@@ -137,9 +137,9 @@ legs have become hut.""")
 #
 # Change the numbers and run the cell again. How small a square still hides the man?
 #
-# **Exercise 2: in your own words.** Why does the name of a pixel on his leg depend on pixels on his chest? Would it not be safer
-# to look only at the pixel itself and its nearest neighbours? (What else in a harbour is orange? What else is made of
-# planks?)
+# **Exercise 2: in your own words.** Why does the name of a pixel on his leg depend on pixels on his chest? Would it not
+# be safer to look only at the pixel itself and its nearest neighbours? (What else in a harbour is orange? What else is
+# made of planks?)
 
 # %% [markdown] tags=["answer"]
 # *One answer.* In these pictures hardly anything can be named by its colour. Vests are as orange as doors, kites and
@@ -175,8 +175,8 @@ by_hand = [[0, 1], [2, 2]]
 check.by_hand(by_hand)
 
 # %% [markdown]
-# **Exercise 4: the name of every pixel.** Now for any number of classes and pixels: one line. NumPy's `argmax` gives the *place* of the
-# largest number along an axis, where `max` gives the number itself.
+# **Exercise 4: the name of every pixel.** Now for any number of classes and pixels: one line. NumPy's `argmax` gives
+# the *place* of the largest number along an axis, where `max` gives the number itself.
 
 # %%
 def name_pixels(scores):

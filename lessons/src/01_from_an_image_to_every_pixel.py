@@ -1,5 +1,6 @@
 # %% [markdown]
 # # 01 · From an image's name to every pixel's
+#
 # **A classifier gives a picture one name. How does the same net, with the same numbers in it, come to name every part
 # of a picture?**
 #
@@ -7,14 +8,15 @@
 # connected layers are convolutions that happen to fit in one place of their map. Give them a larger map and they fit in
 # many. That is the first half of a fully convolutional network (FCN).
 #
-# At the end you will be able to
+# At the end you can
+#
 # - say what naming, boxing and segmenting each leave out;
 # - turn a classifier into a net for images of any size, by reshaping, and say why the order of the numbers matters;
 # - read the map of answers it gives, and say what each cell of it looked at;
 # - predict how large that map is, how much work it saves, and why it is so small.
 #
-# About 30 minutes to read and 30 to do. You need Python, NumPy arrays with their `reshape`, and a little calculus in
-# one place.
+# *About half an hour to read, an hour with the exercises, seconds to run. You need Python, NumPy arrays with their
+# `reshape`, and a little calculus in one place.*
 
 # %%
 from timeit import repeat
@@ -36,7 +38,8 @@ image, labels = val[20]
 print(image.shape, labels.shape, val.classes)
 
 # %% [markdown]
-# ## Three questions to one scene
+# ## 1 · Three questions to one scene
+#
 # Harbour is the data set in this repository: 276 drawn scenes, 128 x 160 pixels each, with the class of every pixel.
 
 # %%
@@ -68,7 +71,8 @@ print("names, from the mask alone:", [val.classes[k] for k in np.unique(labels) 
 # finest of the three answers; the net we begin with gives the coarsest. (255 is *void*: a line two pixels wide along
 # every border, where nothing is asked.)
 #
-# ## A net that gives one name
+# ## 2 · A net that gives one name
+#
 # `harbour-classifier` takes a crop of 96 x 96 pixels and names the thing **in its middle**. What lies outside the image
 # is filled with grey. Its scores, one for each class, become probabilities by a softmax: exponentials, divided by their
 # sum.
@@ -96,9 +100,10 @@ draw.show(figures.crops(image, middles, pieces, softmax(scores), val.classes, ne
     and hut 0.2.""")
 
 # %% [markdown]
-# ## Where it stops
-# Why not give the classifier the whole scene? It is a chain: convolutions and poolings, then three fully connected
-# layers `fc6`, `fc7`, `fc8`.
+# ## 3 · Where it stops
+#
+# Why not give the classifier the whole scene? It is a chain: convolutions, poolings (each halves height and width) and
+# ReLUs (they replace negative numbers by 0), then three fully connected layers `fc6`, `fc7`, `fc8`.
 #
 # **Predict.** Which layer is the first that cannot take the larger image?
 
@@ -123,7 +128,8 @@ except ValueError as refusal:
 # Convolutions and poolings do the same thing at every place, however many places there are. `fc6` has one weight for
 # each of its inputs: 128 channels x 3 x 3 cells, flattened, are 1152. The scene brings 128 x 4 x 5 = 2560.
 #
-# ## The smallest case, by hand
+# ## 4 · The smallest case, by hand
+#
 # A map with one channel and 2 x 2 cells, and a fully connected layer with 4 inputs and 2 outputs:
 #
 # $$x = \begin{pmatrix}1&2\\3&4\end{pmatrix}\ \to\ \text{flattened}\ (1,2,3,4),\qquad
@@ -172,11 +178,12 @@ draw.show(figures.folding(w[0, 0], larger, y[0, 0], (1, 2)), """A row of four we
     in the 2 x 3 map of answers: -3 1 0 above, 2 2 -1 below.""")
 
 # %% [markdown]
-# ## Loops, from the definition
+# ## 5 · Loops, from the definition
+#
 # Without `conv2d`: go to every place, cut the patch, ask the fully connected layer.
 #
-# **Exercise 1.** One line is missing: the answers for a patch. An array's `ravel()` flattens it in the order C, H, W,
-# the last index running fastest: the order in which the layer has always had its inputs.
+# **Exercise 1: one patch.** One line is missing: the answers for a patch. An array's `ravel()` flattens it in the order
+# C, H, W, the last index running fastest: the order in which the layer has always had its inputs.
 
 # %%
 def slide(x, w, k):
@@ -189,7 +196,7 @@ def slide(x, w, k):
             # --- solution
             y[:, u, v] = w @ patch.ravel()
             # --- yours
-            # return None  # yours, instead of this line: put the layer's F answers for the patch into y[:, u, v]
+            # return None  # yours to write, instead of this line: put the F answers for the patch into y[:, u, v]
             # --- end
     return y
 
@@ -200,18 +207,22 @@ check.slide(slide)
 # <details><summary>Hint 1: where to look</summary>
 #
 # The cell with `y = W @ x.reshape(4)` does it for one patch with one channel.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # The patch has as many numbers as a row of `w`. Flatten it; then one matrix product gives all F answers at once.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # `y[:, u, v] = w @ ...` with the patch flattened by `ravel()`.
+#
 # </details>
 #
-# ## The fast form: the same numbers, folded
-# **Exercise 2.** Write the folding itself, from its docstring. It is one line.
+# ## 6 · The fast form: the same numbers, folded
+#
+# **Exercise 2: the folding.** Write the folding itself, from its docstring. It is one line.
 
 # %%
 def as_kernel(w, k):
@@ -222,7 +233,7 @@ def as_kernel(w, k):
     # --- solution
     return w.reshape(len(w), -1, k, k)
     # --- yours
-    # return None  # yours: one line
+    # return None  # yours to write: one line
     # --- end
 
 
@@ -232,15 +243,18 @@ check.as_kernel(as_kernel)
 # <details><summary>Hint 1: where to look</summary>
 #
 # `W.reshape(2, 1, 2, 2)` did it above for F = 2, C = 1, k = 2.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # `reshape` counts with the last axis running fastest: element [c, i, j] of a (C,k,k) array is number (c*k + i)*k + j.
 # That is the docstring's numbering, so nothing has to be moved. You know F and k; let NumPy work out C.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # `return w.reshape(len(w), ?, k, k)`, with -1 for the size that NumPy is to work out.
+#
 # </details>
 #
 # **Predict.** The shape of the answers for x (3,6,7), five outputs and kernels of 4 x 4. Then we compare with the
@@ -275,21 +289,31 @@ print("wrongly folded ", conv2d(x_first[None], wrong)[0].ravel().round(1))
 # %% [markdown]
 # Two: the first weight and the last. Every order of flattening has its own way back, and only that one.
 #
-# ## The fully connected layer, as a convolution
+# ## 7 · The fully connected layer, as a convolution
+#
 # ### Shapes
+#
 # x (N,C,H,W), w (F,C,K,K), b (F,) → y (N, F, H-K+1, W-K+1). With H = W = K that is (N,F,1,1): the classifier. After
 # it, a layer that takes L numbers sees a map of L channels and 1 x 1 cell, so its kernel is 1 x 1: `fc7` and `fc8`
 # become **1 x 1 convolutions**, w (F,L,1,1). They mix the channels of a cell and look at no other cell.
+#
 # ### Forward
+#
 # $$y_f = b_f + \sum_l w_{fl}\,x_l \quad\text{in one place;}\qquad
 #   y_{fuv} = b_f + \sum_{c,i,j} w_{fcij}\; x_{c,\,u+i,\,v+j}\quad\text{in every place.}$$
+#
 # ### What to remember
+#
 # x and w: the gradient for w needs x, the gradient for x needs w.
+#
 # ### Backward
+#
 # In one place $\partial y_f / \partial w_{fl} = x_l$ and $\partial y_f / \partial x_l = w_{fl}$. So for a gradient dy
 # that arrives from above, $dw_{fl} = dy_f\,x_l$ (an outer product), $dx_l = \sum_f dy_f\,w_{fl}$ and $db_f = dy_f$. In
 # many places the same weights are used again and again, so their gradients **add up**. Lesson 03 derives this slowly.
+#
 # ### Check
+#
 # `assert_gradient` moves every number of an input a little up and down, and compares the change with the gradient.
 #
 # **Predict.** The map is 6 x 7, the kernel 4 x 4. `dw` is a sum of how many outer products?
@@ -306,7 +330,8 @@ assert_gradient(lambda x: conv2d(x, right)[0], x[None], dy, dx, "x")
 print("dw is the sum of", len(every_place), "outer products; both gradients pass")
 
 # %% [markdown]
-# ## Turning the shipped classifier
+# ## 8 · Turning the shipped classifier
+#
 # Its weights have names, `conv1_1.w`, `conv1_1.b` and so on.
 
 # %%
@@ -314,8 +339,8 @@ for name in ("conv5_2.w", "conv5_2.b", "fc6.w", "fc6.b", "fc7.w", "fc8.w", "fc8.
     print(f"{name:11}{net.params[name].shape}")
 
 # %% [markdown]
-# **Exercise 3.** Turn the classifier: the whole function, from its docstring. `fc6` looked at 3 x 3 cells, `fc7` and
-# `fc8` at one. The FCN calls its last layer `score_fr`, as the paper does.
+# **Exercise 3: the turning.** Write the whole function, from its docstring. `fc6` looked at 3 x 3 cells, `fc7` and
+# `fc8` at one. The FCN calls its last layer `score_fr`, as the papers do.
 
 # %%
 def turned(params):
@@ -334,7 +359,7 @@ def turned(params):
         result[name.replace("fc8", "score_fr")] = value
     return result
     # --- yours
-    # return None  # yours: a loop over params.items(); about eight lines
+    # return None  # yours to write: a loop over params.items(); about eight lines
     # --- end
 
 
@@ -344,20 +369,23 @@ check.turned(turned)
 # <details><summary>Hint 1: where to look</summary>
 #
 # Exercise 2 folds one matrix. Three arrays need that; all others go into the result as they are.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # A small dictionary, `{"fc6.w": 3, "fc7.w": 1, "fc8.w": 1}`, says which arrays are folded and how large their kernel
 # is. `name.replace("fc8", "score_fr")` changes the names that contain fc8 and no others.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # Inside the loop: `if name in kernels:`, then `k = kernels[name]` and `value = value.reshape(len(value), -1, k, k)`.
 # After the `if`, for every name: `result[...] = value`.
+#
 # </details>
 #
 # The library has this function too, `convolutional`; from here on we use it. `build` makes an FCN-32s with random
-# weights, and `load` copies the classifier's over them. (The paper's classifiers knew 1000 other classes, so their last
+# weights, and `load` copies the classifier's over them. (The papers' classifiers knew 1000 other classes, so their last
 # layer was dropped and a new one began at zero. Our classes are the same, so we keep it.)
 
 # %%
@@ -377,7 +405,7 @@ print(f"{before.size:,} numbers before, the same {after.size:,} in the same orde
 # One thing is new: `fc6` of the FCN is **padded** by 1, a ring of zeros around its map. So its 3 x 3 kernel can be laid
 # around *every* cell, those at the border included, and the map keeps its size.
 #
-# **Predict.** There are five poolings, and each halves height and width. What shape has the answer for the three crops
+# **Predict.** There are five poolings. What shape has the answer for the three crops
 # of 96 x 96? For the scene of 128 x 160?
 
 # %%
@@ -393,7 +421,8 @@ assert score_map(x_scene).shape == (1, 7, 128 // 32, 160 // 32)
 print(score_map(x_crops).shape, score_map(x_scene).shape)
 
 # %% [markdown]
-# ## Where the two agree
+# ## 9 · Where the two agree
+#
 # For a crop the FCN gives 3 x 3 answers, the classifier one.
 #
 # **Predict.** Which of the nine cells equals the classifier's answer? To the last digit?
@@ -468,12 +497,13 @@ for pad, side in ((0, 6), (1, 4)):  # crops of this side give one answer
 # Without padding: in every place, up to rounding. (With it, such small crops differ much more than ours did: of their
 # 4 x 4 cells twelve touch the zeros.) That is the price of padding, which keeps the maps from shrinking.
 #
-# ## What it saves
+# ## 10 · What it saves
+#
 # Neighbouring crops overlap, and the classifier works on the overlap again and again. The work of a convolution is its
 # number of multiplications: the cells that it gives, times its weights.
 #
-# **Exercise 4.** *Predict:* in the layers up to pool5, how many times as many multiplications do the twenty crops
-# (96 x 96) take as one run over the scene (128 x 160)?
+# **Exercise 4: predict the saving.** In the layers up to pool5, how many times as many multiplications do the twenty
+# crops (96 x 96) take as one run over the scene (128 x 160)?
 
 # %%
 # --- solution
@@ -488,14 +518,17 @@ check.times(times)
 # <details><summary>Hint 1: where to look</summary>
 #
 # The weights are the same. Only the number of cells differs.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # In every layer the number of cells is the number of pixels, divided by the same power of 4. So compare pixels.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # Pixels in twenty crops, divided by pixels in the scene.
+#
 # </details>
 
 # %%
@@ -519,8 +552,8 @@ draw.show(figures.work(list(crop), [20 * v for v in crop.values()], list(once.va
 
 # %% [markdown]
 # In `fc6`, `fc7` and `fc8` nothing is saved: twenty answers are twenty answers. What is shared is the work below them,
-# and that is nearly all of it. (The paper's example: AlexNet takes 1.2 ms for a crop of 227 x 227 in a batch, and 22 ms
-# for an image of 500 x 500, which gives 10 x 10 answers: over five times faster than a hundred crops.)
+# and that is nearly all of it. (The papers' example: AlexNet, a classifier, takes 1.2 ms for a crop of 227 x 227 in a
+# batch, and 22 ms for an image of 500 x 500, which gives 10 x 10 answers: over five times faster than a hundred crops.)
 #
 # **Predict.** Over all layers the ratio is 8.8. Will it be larger or smaller in seconds?
 
@@ -532,7 +565,8 @@ print(f"twenty crops take {crops_seconds / run_seconds:.0f} times as long as one
 # %% [markdown]
 # Usually larger: twenty small calls also pay twenty times for what every call costs.
 #
-# ## The heat map
+# ## 11 · The heat map
+#
 # **Predict.** The sheep stands in front of the hut. Which of the 4 x 5 cells will be lit for `sheep`, which for `hut`?
 # And which class for the clouds, of the same white fluff as the sheep?
 
@@ -546,9 +580,10 @@ draw.show(figures.heat(image, p, val.classes, val.colors), """Seven panels, one 
 
 # %% [markdown]
 # This net was trained to name crops; nobody asked it for a map. (The middle cloud lies across four cells; one of them
-# says sheep, but only with 0.2.)
+# says sheep, but only with 0.2, and so do two cells without any cloud.)
 #
-# ## Why is the map small?
+# ## 12 · Why is the map small?
+#
 # Each of the five poolings halves height and width, so from one cell to the next is a **step** of $2^5 = 32$ pixels.
 # (The nets round up: H pixels give $\lceil H/32\rceil$ cells.) If each cell could have only one colour, the scene would
 # look like this.
@@ -564,11 +599,12 @@ draw.show(figures.halvings(image, (1, 2, 4, 8, 16, 32)), """The scene painted wi
 # Why pool at all, then? Because a cell has to *see* enough to name what it sees: planks may be boat, hut or quay, and
 # only their surroundings tell which. How far a cell sees is the subject of lesson 04.
 #
-# ## A finer map, the dear way
-# Shift the image by a few pixels, and the cells fall on other places. Run the net on many shifts and interlace the
-# answers: the map becomes as fine as you like. The paper calls it **shift-and-stitch**.
+# ## 13 · A finer map, the expensive way
 #
-# **Exercise 5.** *Predict, then change the code.* Step 16 takes 2 shifts down x 2 across = 4 runs. How many runs does
+# Shift the image by a few pixels, and the cells fall on other places. Run the net on many shifts and interlace the
+# answers: the map becomes as fine as you like. The papers call it **shift-and-stitch**.
+#
+# **Exercise 5: predict a figure.** Step 16 takes 2 shifts down x 2 across = 4 runs. How many runs does
 # step 8 take?
 
 # %%
@@ -584,14 +620,17 @@ check.runs(runs)
 # <details><summary>Hint 1: where to look</summary>
 #
 # A map of step 32 has 4 x 5 cells for this scene. How many has a map of step 8?
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # Every run gives 20 of them.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # 32 / 8 shifts down, and for each of them as many across.
+#
 # </details>
 #
 # Then add steps 8 and 4 to the list in the next cell. Before you run it: will every finer map have more pixels right?
@@ -618,7 +657,7 @@ def share_right(names, step):
 # --- solution
 steps = (32, 16, 8, 4)
 # --- yours
-# steps = (32, 16)  # add 8 and 4
+# steps = (32, 16)  # change me: add 8 and 4
 # --- end
 maps = {step: (names := stitched(step), share_right(names, step)) for step in steps}
 draw.show(figures.stitching(image, labels, maps, val.colors, val.classes), """The scene, its truth, and the likeliest
@@ -628,10 +667,11 @@ draw.show(figures.stitching(image, labels, maps, val.colors, val.classes), """Th
 # %% [markdown]
 # A name for every pixel would take 32 x 32 = 1024 runs. And finer is not always better: between the old cells the net
 # takes a cloud for a sheep, and makes people and boat too wide. It was trained to name middles, never asked where a
-# thing ends. The paper does something cheaper and better: it enlarges the map of scores inside the net (lesson 05), and
-# trains the whole for every pixel (lessons 06 and 07).
+# thing ends. The papers do something cheaper and better: they enlarge the map of scores inside the net (lesson 05), and
+# train the whole for every pixel (lessons 06 and 07).
 #
-# ## Break it
+# ## 14 · Break it
+#
 # Fold `fc6` of the real net in the wrong order, as in the box above.
 #
 # **Predict.** Will `assert_gradient` find the mistake?
@@ -656,13 +696,15 @@ print("and its gradient is right")
 # differentiable as any, only not the one that was trained. Whether the forward pass is right needs another judge: here,
 # the classifier.
 #
-# ## In your own words
-# Twenty crops and one run give nearly the same twenty answers. Explain to a friend who knows what a convolution is:
-# what exactly is computed once instead of nine times, why is nothing saved in `fc7`, and why are the answers only
-# *nearly* the same? Write three or four sentences before you look at ours in the solved lesson.
+# ## 15 · More exercises
+#
+# **Exercise 6: in your own words.** Twenty crops and one run give nearly the same twenty answers. Explain to a friend
+# who knows what a convolution is: what exactly is computed once instead of nine times, why is nothing saved in `fc7`,
+# and why are the answers only *nearly* the same? Write three or four sentences before you look at ours in the solved
+# lesson.
 
 # %% [markdown] tags=["answer"]
-# **One answer.** A convolution does the same thing at every place, so the features of a piece of the image do not
+# *One answer.* A convolution does the same thing at every place, so the features of a piece of the image do not
 # depend on which crop it is in. The twenty crops overlap ninefold, and the one run computes the features up to pool5
 # once for all of them. `fc7` comes when the overlap is used up: it turns the 192 numbers of one cell into 192 others,
 # and twenty cells need that twenty times either way. The answers differ because the layers are padded: at the edge of
@@ -670,9 +712,11 @@ print("and its gradient is right")
 
 # %% [markdown]
 # ## Three sentences to remember
+#
 # 1. A fully connected layer over a map of C x K x K is a K x K convolution that fits in one place: the same numbers,
 #    reshaped in the order in which the map was flattened.
 # 2. Run on a larger image, the turned classifier answers with a map, and computes what crops share only once.
 # 3. That map has one cell for every 32 x 32 pixels, because five poolings have halved it five times.
 #
-# Next, lesson 02 opens the black box: what `conv2d` does, and why everyone does it as a matrix product.
+# **Next:** lesson 02 (Convolution is a matrix product). It opens the black box: what `conv2d` does, and why everyone
+# does it as a matrix product.

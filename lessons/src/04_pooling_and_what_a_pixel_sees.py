@@ -288,8 +288,9 @@ with_zeros[0, 0]
 # ### What to remember
 #
 # The backward pass must know *where* each maximum was. One could note an index for each window. There is no need: the
-# winner is the pixel that is equal to `y`. So `x` and `y` together tell the place. The cache holds references to
-# both, not copies, and `y` is kept anyway: it goes into a convolution, whose `dw` needs it (lesson 03).
+# winner is the pixel that is equal to `y`. So `x` and `y` together tell the place. The cache, which `max_pool2d`
+# returns beside `y`, holds references to both, not copies, and `y` is kept anyway: it goes into a convolution, whose
+# `dw` needs it (lesson 03).
 
 # %%
 y4, cache4 = max_pool2d(x[None, None].astype(float), 2)
@@ -337,8 +338,8 @@ assert not np.array_equal(M @ other.ravel(), pool_by_hand(other, 2).ravel())
 
 # %% [markdown]
 # **Ties.** If two pixels share the largest value, which of them gets the gradient? Not both in full: `y` is *one*
-# number, and its gradient would be counted twice in every layer below. The library, like Caffe, gives it to the first
-# in row order, the one that `np.argmax` names.
+# number, and its gradient would be counted twice in every earlier layer. The library, like Caffe, gives it to the
+# first in row order, the one that `np.argmax` names.
 #
 # **Exercise 2: half of pooling is missing.** The forward pass is given, the backward pass is yours: any window, any
 # stride, any padding. Loops as in `pool_loops` will do; taps are faster and harder. Think of ties, of overlaps, and
@@ -464,7 +465,7 @@ print(f"pool1: {tied.mean():.0%} of the windows have a tie, {(tied & (top > 0)).
 
 # %% [markdown]
 # Half of all windows tie, nearly always at 0. There the choice does no harm: where a ReLU gives 0, its slope is 0 as
-# well, so that gradient ends one layer below, whoever received it.
+# well, so the ReLU before the pooling stops that gradient, whoever received it.
 
 # %% [markdown]
 # ## 4 · Break it
@@ -633,9 +634,9 @@ for shift in (0, 1, 2):
     print(f"moved by {shift}:", moved, "->", moved.reshape(4, 2).max(axis=1))
 
 # %% [markdown]
-# Moved by 2, the stride, the pooled row moves by one cell and is otherwise the same. Moved by 1 it is neither the same
-# nor moved but wider, because the pair now lies in two windows. So pooling is **not** invariant. What is true is
-# weaker: *the more poolings, the less a small move changes.* Ten scenes, moved by one pixel:
+# Moved by 2, the stride, the pooled row moves by one cell and is otherwise the same. Moved by 1, it becomes wider,
+# because the pair now lies in two windows: no move of the pooled row gives that. So pooling is **not** invariant. What
+# is true is weaker: *the more poolings, the less a small move changes.* Ten scenes, moved by one pixel:
 #
 # **Predict.** Unpooled, about 86 of 100 pixels change. How many of 100 cells change after five poolings?
 
@@ -901,9 +902,10 @@ draw.show(figures.seen(cases),
           reaches the frame on every side and never leaves it; its middle is bright, its border barely lit.""")
 
 # %% [markdown]
-# No pixel outside the frame is lit, and the lit patch reaches the frame on all sides: the formula is right, to the
-# pixel. (A ReLU that gives 0 blocks the gradient, and a pooling lets it through to one pixel of four, but among 64
-# channels there is always another way. In a narrow net the measured field can be smaller, never larger.)
+# No pixel outside the frame is lit, inside it all but a few are, and the lit patch reaches the frame on all sides: the
+# formula is right, to the pixel. (A ReLU that gives 0 blocks the gradient, and a pooling lets it through to one pixel
+# of four, but among 64 channels there is nearly always another way. In a narrow net the measured field can be smaller,
+# never larger.)
 #
 # But look how unevenly it is lit.
 
@@ -974,7 +976,7 @@ for name, row, column in (("pool3", 8, 10), ("pool4", 4, 5)):
 draw.show(figures.bell(cases),
           """Gradient across the field, for pool3 (30 pixels) and pool4 (70 pixels), each in per cent a row. Three
           curves, all bells: the root of the number of ways, the fresh nets, which follow it closely, and the
-          trained net, which is narrower. At the edge of the field little is left, a seventh of the middle or less.""")
+          trained net, which is narrower. At the edge of the field little is left, less than a sixth of the middle.""")
 
 # %% [markdown]
 # The fresh nets follow the count closely: the bell is in the architecture, before anything is learned. About a quarter

@@ -418,7 +418,7 @@ for classes in (7, 21):
 #
 # The papers' code does not divide: its loss is the *sum* over the counted pixels of the image. **Predict**: for the
 # picture at the top, with its mean loss of 0.374 over 18,318 counted pixels, what is the sum? (Section 2 has printed
-# the number.) And by which factor do the gradients differ?
+# it, with a minus.) And by which factor do the gradients differ?
 
 # %%
 counted = np.count_nonzero(known)
@@ -445,10 +445,10 @@ print(f"{counted} counted pixels: mean {mean:.4f}, sum {total:.0f}; the gradient
 # | FCN-8s | FCN-16s | 1e-14 | 1.9e-9 | 1.9e-7 |
 # | FCN-AlexNet | CaffeNet, a classifier | (trained on the mean) | 1e-4 | 1e-3, momentum 0.9 |
 #
-# The last column multiplies by $1/(1 - \text{momentum})$; section 8 says why. There 1e-10 and 1e-4 turn out to be
-# nearly the same rate. 16s and 8s start from nets that are nearly right, and get a hundredth of the rate of the stage
-# before. And a rate belongs to a net: theirs see pixel values from about -123 to 151, ours the same divided by 64. Take
-# the *rule* from this table, not a number.
+# The last column multiplies by $1/(1 - \text{momentum})$; section 8 says why. In it 1e-10 and 1e-4 are
+# the same rate within a factor of two. 16s and 8s start from nets that are nearly right, and get a hundredth of the
+# rate of the stage before. And a rate belongs to a net: theirs see pixel values from about -123 to 151, ours the same
+# divided by 64. Take the *rule* from this table, not a number.
 #
 # What happens to those who take a number? The mean's rate on a sum is $M$ times too large, and the loss is nan within a
 # few steps. The sum's rate on a mean is $M$ times too small: ln C for ever, and no error at all. Where a loss does
@@ -526,8 +526,8 @@ draw.show(figures.depth({k: v[0] for k, v in sizes.items()}, {k: v[1] for k, v i
 # %% tags=["training"]
 def two_layers(w1, steps=200, rate=0.2):
     """Train from w1 (8,3,3,3) and w2 = 0; prints the first gradients, the last loss, how many filters differ."""
-    w1, w2 = w1.copy(), np.zeros((7, 8, 1, 1))
-    small, t, sizes = np.float64(x[:, :, ::4, ::4]), labels[:, ::4, ::4], []
+    w1, w2, sizes = w1.copy(), np.zeros((7, 8, 1, 1)), []
+    small, t = np.float64(x[:, :, ::4, ::4]), labels[:, ::4, ::4]  # section 5's two pictures, every fourth pixel
     for _ in range(steps):
         y, cache1 = conv2d(small, w1, pad=1)
         h, cache2 = relu(y)
@@ -550,8 +550,8 @@ two_layers(np.full((8, 3, 3, 3), 0.1))                                          
 # $dW = dY X^T$ is not 0, since neither factor is. So `w2` moves at once, and from step 1 on `w1` does.
 #
 # **(b) is stuck.** Features 0 make $dw_2 = 0$, weights 0 make $dw_1 = 0$, for ever. (With biases those of the scores
-# would learn how often each class occurs, and nothing of the picture.) The authors' FAQ has "all outputs and gradients
-# are zero" as a question of its own. It almost always means this: the pretrained weights were not loaded.
+# would learn how often each class occurs, and nothing of the picture.) The authors' FAQ has a question for
+# outputs and gradients that are all zero. It almost always means this: the pretrained weights were not loaded.
 #
 # **(c) has one filter eight times.** Equal weights give equal features, these get equal gradients, so they stay equal:
 # nothing breaks the *symmetry*. In the score layer the labels break it; among filters only the draw does.
@@ -626,7 +626,8 @@ draw.show(figures.valley(paths, curvature, heights),
 #
 # ### The optimiser
 #
-# A net takes the same step, once for every parameter, with two refinements of the papers' recipe.
+# A net takes the same step, once for every parameter. Its gradient comes from one or a few pictures at
+# a time, not from all: hence *stochastic* gradient descent, **SGD**. The papers' recipe has two refinements.
 #
 # - **Weight decay** $\lambda$ adds $\frac\lambda2 |w|^2$ to the loss, so $\lambda w$ to the gradient: weights that
 #   nothing needs fade.
@@ -696,8 +697,8 @@ check.sgd_step(sgd_step)
 #
 # While training, each value is set to 0 with probability $p$, by a fresh draw every step, and the others are divided
 # by $1 - p$: the mean stays, so at inference the layer passes on what it gets. No feature can rely on one other
-# feature being there. (The papers keep dropout of 0.5 after fc6 and fc7, and report that leaving it out made little or
-# no difference. Our small nets have it there too, with $p = 0$.)
+# feature being there. (The papers keep dropout of 0.5 after VGG's late layers fc6 and fc7, and report that leaving
+# it out made little or no difference. Our small nets have it there too, with $p = 0$.)
 #
 # ### What to remember
 #
@@ -904,7 +905,7 @@ check.sum_rate(sum_rate)
 # --- solution
 rate = sum_rate
 # --- yours
-# rate = 1e-10  # the papers': put yours in its place
+# rate = 1e-10  # change me: this is the papers' rate
 # --- end
 net = build("fcn8s", classes=7)
 optimizer, sums = SGD(net.params, lr=rate, momentum=0.9, multipliers={"*.b": (2, 0)}), []

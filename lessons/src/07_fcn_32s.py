@@ -1,18 +1,21 @@
 # %% [markdown]
 # # 07 · FCN-32s
-# **What makes a net for every pixel of a classifier: how is it put together, how is it trained, and why does it stay so
-# coarse?**
+#
+# **What turns a classifier into a net for every pixel, how is it trained, and why does it stay so coarse?**
 #
 # Below: a scene, its truth, and what a trained FCN-32s says. Every pixel has the colour of the class it was given: dark
-# where that is right, bright where it is wrong (background: black or grey). **Look:** where do its errors lie?
+# where that is right, bright where it is wrong (background: black or grey). The pale lines of the truth are void and
+# count for nothing. **Look:** where do its errors lie?
 #
-# At the end you will be able to
+# At the end you can
+#
 # - write FCN-32s as a chain of layers, forwards and backwards, and prove its gradient right;
 # - say what its first loss is and which layers learn in the first step, before running it;
-# - train it with a loop of ten lines, from a classifier and from random weights, and say what the classifier is worth;
+# - train it with a loop of ten lines, and say what it is worth to start from a classifier;
 # - say what a map of 4 x 5 cells can and cannot tell, with numbers.
 #
-# About 35 minutes to read and 35 to do; the longest cell takes about 8 seconds. You need lessons 01 to 06.
+# *About 35 minutes to read, an hour and ten minutes with the exercises, half a minute to run. You need lessons 01 (the
+# turned classifier), 03 (gradients and how to check them), 05 (the transposed convolution) and 06 (the loss).*
 
 # %%
 import math
@@ -52,8 +55,10 @@ draw.show(figures.row(image, labels, said, val.colors, val.classes), """A scene,
     outline, and most of the person at the right edge.""")
 
 # %% [markdown]
-# ## The recipe
-# The paper's, in four lines:
+# ## 1 · The recipe
+#
+# That of the papers, in four lines:
+#
 # 1. **Turn** the classifier: its fully connected layers become convolutions (lesson 01).
 # 2. **Score:** a 1 x 1 convolution gives every cell of the last map one score for each class: `score_fr`.
 # 3. **Upsample** that map by 32, to the size of the image, by a transposed convolution with a bilinear kernel
@@ -62,7 +67,8 @@ draw.show(figures.row(image, labels, said, val.colors, val.classes), """A scene,
 #
 # 32s stands for stride 32: from one cell of its map to the next are 32 pixels.
 #
-# ## The smallest case, by hand
+# ## 2 · The smallest case, by hand
+#
 # Two cells side by side, with two features each: (2, 0) and (0, 1). Class 0 scores the first feature, class 1 twice
 # the second. Upsampling by 2 has K = 4, S = 2 and P = 1: along a row a cell gives ¼, ¾, ¾, ¼ of its value to four
 # pixels, the next cell starts two pixels later, and one pixel is cut off at each end.
@@ -97,12 +103,13 @@ print(f"all right; losses {first:.3f} and {second:.3f}, mean {float(loss):.3f}")
 # All right, and yet the loss is not zero: near the border between the two classes the scores are close. That is all
 # FCN-32s does after its body.
 #
-# ## The whole net
+# ## 3 · The whole net
+#
 # `build` makes it over the body `mini`: 3 x 3 convolutions padded by 1, five poolings, `fc6` (3 x 3, padded by 1) and
 # `fc7` (1 x 1) with 192 filters each.
 #
-# **Exercise 1.** *Predict* the shape (channels, height, width) of four maps for a scene of 128 x 160: after `pool4`,
-# whose stage has 128 filters; after `fc6`; after `score_fr`, for 7 classes; and after `upscore`.
+# **Exercise 1: predict the shapes.** Of four maps for a scene of 128 x 160, as (channels, height, width): after
+# `pool4`, whose stage has 128 filters; after `fc6`; after `score_fr`, for 7 classes; and after `upscore`.
 
 # %%
 # --- solution
@@ -117,14 +124,17 @@ check.shapes(shapes)
 # <details><summary>Hint 1: where to look</summary>
 #
 # Every pooling halves; a convolution of side K padded by (K - 1)/2 keeps its map's size.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # 128 x 160, halved four times up to `pool4` and five times up to `pool5`. `upscore` undoes all five at once.
+#
 # </details>
-# <details><summary>Hint 3: nearly the answer</summary>
+# <details><summary>Hint 3: nearly the line</summary>
 #
 # 128/16 = 8, 160/16 = 10 after `pool4`. A layer has as many channels as filters: 128, 192, 7, 7.
+#
 # </details>
 #
 # **Predict.** Which layer has the most weights? And how many does `upscore` learn?
@@ -144,12 +154,16 @@ for name, layer in net.layers.items():
 # (Not in the table: the ReLUs, which change no shape.) A quarter of the weights are in `fc6`. `upscore` learns none:
 # like the authors', its kernel is bilinear and stays so.
 #
-# ## The head: score and upsample
+# ## 4 · The head: score and upsample
+#
 # ### Shapes
+#
 # Score layer: x (N,192,H,W), w (7,192,1,1), b (7,) → (N,7,H,W). Upscore with S = 32, K = 2S = 64, P = S/2 = 16:
 # S(H - 1) + K - 2P = 32H, so 4 x 5 cells become 128 x 160 pixels. An image whose sides are no multiples of 32 gets a
 # map that is too large (the poolings round up); what lies outside the image is cut off by `crop`.
+#
 # ### Forward
+#
 # `score = conv2d(x, w, b)`, then `conv_transpose2d` of each class by itself. What does that make of one cell?
 #
 # **Predict.** A map is 1 in one cell and 0 elsewhere. How large is its upsampled value in the middle of that cell, in
@@ -166,13 +180,13 @@ draw.show(figures.one_cell(small, large), """Left a map of 4 x 5 cells, one of t
     line of 0.5 runs near the cell's border in the middle of its sides and cuts its corners off.""")
 
 # %% [markdown]
-# A tent, 64 pixels wide, over a cell of 32. (Not quite 1, ½ and 0: the middles of cells lie between pixels.) So a
-# pixel hears only the four nearest cells, the nearer the more: bilinear interpolation between the middles of cells.
+# The stamp of a cell is a tent, 64 pixels wide, over a cell of 32. (Not quite 1, ½ and 0: the middles of cells lie
+# between pixels.) So a pixel hears only the four nearest cells, the nearer the more: bilinear interpolation.
 # Everything that FCN-32s says is a sum of such tents, and the rounded lines of the figure are its outlines in advance.
 #
-# **Exercise 2.** *Predict, then change the code.* Move the 1 to the corner cell (0, 0). What value has the upsampled
-# map in the corner pixel (0, 0)? (Along one axis the tent falls from 1 in the middle of its cell, at 15.5, to 0 at 32
-# pixels from there.)
+# **Exercise 2: predict a figure.** Move the 1 to the corner cell (0, 0). What value has the upsampled map in the corner
+# pixel (0, 0)? (Along one axis the tent falls from 1 in the middle of its cell, at 15.5, to 0 at 32 pixels from there.)
+# Write the number; then change the cell after it and run it.
 
 # %%
 # --- solution
@@ -187,21 +201,24 @@ check.corner(corner)
 # <details><summary>Hint 1: where to look</summary>
 #
 # In the figure the tent falls to all sides. How far is pixel 0 from the cell's middle, 15.5?
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # Along one axis the value is 1 - distance/32. The kernel is the product of its two axes.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # (1 - 15.5/32), for the row and for the column.
+#
 # </details>
 
 # %%
 # --- solution
 cell = (0, 0)
 # --- yours
-# cell = (1, 2)  # change it to (0, 0)
+# cell = (1, 2)  # change me: to (0, 0)
 # --- end
 small = np.zeros((4, 5))
 small[cell] = 1
@@ -216,16 +233,19 @@ draw.show(figures.one_cell(small, large), """Left a map of 4 x 5 cells, one of t
 # by the same factor. The largest stays the largest; only the net's certainty falls.
 #
 # ### What to remember
+#
 # The score layer its input, the upsampling nothing but the shape of its map (its kernel does not learn), the crop the
 # size before it.
+#
 # ### Backward
+#
 # From the last to the first: `crop_backward` puts zeros where pixels were cut off; the gradient of the transposed
 # convolution is a convolution with stride 32, in which every cell collects from the 64 x 64 pixels it gave to (lesson
 # 05); the score layer's is that of any convolution (lesson 03).
 #
-# **Exercise 3.** Write the forward pass of the whole net, from its docstring. FCN-32s is a chain: no branches yet.
-# `layers` holds all layers by name, in order; `layer.forward(x, train=True)` gives a layer's output and remembers what
-# its backward pass needs; `crop(x, offset, height, width)` returns the cut map and a cache.
+# **Exercise 3: forwards.** Write the forward pass of the whole net, from its docstring. FCN-32s is a chain: no branches
+# yet. `layers` holds all layers by name, in order; `layer.forward(x, train=True)` gives a layer's output and remembers
+# what its backward pass needs; `crop(x, offset, height, width)` returns the cut map and a cache.
 
 # %%
 def forward32s(layers, x):
@@ -239,7 +259,7 @@ def forward32s(layers, x):
         x = layer.forward(x, train=True)
     return crop(x, 0, height, width)
     # --- yours
-    # return None  # yours: about four lines
+    # return None  # yours to write: about four lines
     # --- end
 
 
@@ -249,19 +269,22 @@ check.forward32s(forward32s)
 # <details><summary>Hint 1: where to look</summary>
 #
 # The loop that prints the table walks through all layers.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # x is overwritten by each layer's output, so note the image's height and width before the loop. After it x is the
 # upsampled map.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # `for layer in layers.values(): x = layer.forward(x, train=True)`, and in the end `return crop(x, 0, height, width)`,
 # which gives both things that are asked for.
+#
 # </details>
 #
-# **Exercise 4.** The way back. Two lines are missing: the gradient that arrives at the last layer, and the step
+# **Exercise 4: the way back.** Two lines are missing: the gradient that arrives at the last layer, and the step
 # through one layer. Each layer's `backward(dy)` returns dx and leaves the gradients of its weights in `layer.grads`.
 
 # %%
@@ -270,13 +293,13 @@ def backward32s(layers, dscores, cache):
     # --- solution
     d = crop_backward(dscores, cache)
     # --- yours
-    # d = None  # yours: the gradient of the map before it was cut; return None while this is unwritten
+    # d = None  # yours to write: the gradient of the map before it was cut
     # --- end
     for layer in reversed(layers.values()):
         # --- solution
         d = layer.backward(d)
         # --- yours
-        # return None  # yours, instead of this line: d goes back through the layer
+        # return None  # yours to write, instead of this line: d goes back through the layer
         # --- end
     return {f"{name}.{key}": g for name, layer in layers.items() for key, g in layer.grads.items()}
 
@@ -288,18 +311,22 @@ check.backward32s(backward32s)
 #
 # Every operation of this library has a partner for the way back, which takes the gradient and the cache:
 # `crop_backward(dy, cache)`.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # The gradient of the cut map must become as large as the map before the cut. After that each layer takes d and hands
 # on the next d.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # `d = crop_backward(..., ...)` before the loop; `d = layer.backward(...)` in it.
+#
 # </details>
 #
 # ### Check
+#
 # The library's net has both: `net.forward(x, train=True)`, `net.backward(dscores)`, with the gradients in `net.grads`.
 # Is the gradient of the *whole* net right, from the loss down to `conv1_1`? There are too many weights to move each of
 # them; four of every array will do, each moved up and down. (In float64, and with score weights that are not zero. The
@@ -341,7 +368,8 @@ passes = sum(check_array(exact, name) for name in exact.learned)
 print(f"all {len(exact.learned)} arrays are right, after {passes} forward passes")
 
 # %% [markdown]
-# ## Break it
+# ## 5 · Break it
+#
 # Is it not enough if a cell takes the gradient of the pixel in its middle? The tent is highest there.
 #
 # **Predict.** Of which arrays will the check complain: of the score layer's, of all, of none?
@@ -368,10 +396,11 @@ print(f"{len(complaints)} complaints; the first: {complaints[0]}")
 # Of all: everything below `upscore` gets a wrong gradient. And far too small a one: a score layer's bias has a part in
 # every pixel, and the lazy way looks at one pixel in a thousand.
 #
-# ## The first step
-# The weights and the bias of the paper's score layer start at zero. What then?
+# ## 6 · The first step
 #
-# **Exercise 5.** *Predict* the loss before the first step, for 7 classes (the mean over pixels).
+# In the papers the weights and the bias of the score layer start at zero. What then?
+#
+# **Exercise 5: predict the loss.** How large is it before the first step, for 7 classes (the mean over pixels)?
 
 # %%
 # --- solution
@@ -386,19 +415,22 @@ check.start_loss(start_loss)
 # <details><summary>Hint 1: where to look</summary>
 #
 # Lesson 06: the loss of a net that knows nothing.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # Zero weights make zero scores for all classes at every pixel. Upsampled zeros are zeros. Softmax makes equal
 # probabilities of equal scores.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # The probability of the right class is 1/7. The loss is minus its natural logarithm.
+#
 # </details>
 #
-# **Exercise 6.** *Predict:* the net has 22 arrays that learn (8 convolutions, `fc6`, `fc7` and `score_fr`, each with
-# weights and bias). How many of them have a gradient that is not zero in the first step?
+# **Exercise 6: predict who learns.** The net has 22 arrays that learn (8 convolutions, `fc6`, `fc7` and `score_fr`,
+# each with weights and bias). How many of them have a gradient that is not zero in the first step?
 
 # %%
 # --- solution
@@ -413,14 +445,17 @@ check.with_gradient(with_gradient)
 # <details><summary>Hint 1: where to look</summary>
 #
 # Write down the score layer's three gradients: dw = dy x, dx = wᵀ dy, db = sum of dy.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # dy is not zero: the probabilities are 1/7, the truth is 0 or 1. x, the features, are not zero. w is.
+#
 # </details>
-# <details><summary>Hint 3: nearly the answer</summary>
+# <details><summary>Hint 3: nearly the line</summary>
 #
 # dx = wᵀ dy = 0, and dx is all that the layers below are given. What is left is in the score layer itself.
+#
 # </details>
 #
 # Two steps show it. The body is the turned classifier's; its `score_fr` is left out, and starts at zero.
@@ -443,9 +478,10 @@ assert moved[0] == ["score_fr.w", "score_fr.b"] and len(moved[1]) == 22
 # Zero score weights stop the gradient for one step only: after it they are not zero any more. (If *every* layer started
 # at zero, features would be zero too, and nothing but the last bias would ever learn.)
 #
-# ## Train it
+# ## 7 · Train it
+#
 # The loop, complete: batch, forward, loss, backward, step. (Of the optimiser, Adam, lesson 06 says: it divides each
-# weight's step by the size that its gradients have had.) The score is the **mean IU**, intersection over union: for
+# weight's step by the size that its gradients have had.) The measure is the **mean IU**, intersection over union: for
 # each class the pixels that net *and* truth give it, divided by those that net *or* truth gives it; then the mean over
 # the classes. It is 1 when everything is right. Lesson 09 is about it.
 
@@ -485,8 +521,10 @@ print(images.shape, masks.shape, f"  shipped FCN-32s: mean IU {mean_iu(name_pixe
 
 # %% [markdown]
 # Three starts, 30 steps each, on the same batches of four scenes (so the curves' bumps come together):
+#
 # - **turned**: the classifier whole, its last layer as `score_fr`. That works here because its classes are ours.
-# - **turned, score at zero**: the paper's way. Its classifiers knew 1000 other classes, so the last layer was dropped.
+# - **turned, score at zero**: the papers' way. Their classifiers knew 1000 other classes, so the last layer was
+#   dropped.
 # - **random**: He's random weights in the body, the score layer at zero.
 #
 # **Predict.** Which of the three losses start at ln 7 = 1.946? Draw the three curves before you look.
@@ -510,9 +548,9 @@ draw.show(figures.losses(runs, {"ln 7": math.log(7)}), """Loss of the batch over
 
 # %% [markdown]
 # Before any step the turned classifier, which was trained to give one name for a crop, has a mean IU of 0.40. Thirty
-# steps take it to 0.54; the paper's way begins at 0.08 and comes to 0.48. From random weights the same steps lead
+# steps take it to 0.54; the papers' way begins at 0.08 and comes to 0.48. From random weights the same steps lead
 # little beyond background everywhere. What a net has learned for naming pictures is most of what it needs for naming
-# pixels: that is why the paper starts from a classifier. (Given time, random weights get there too: the net of the
+# pixels: that is why the papers start from a classifier. (Given time, random weights get there too: the net of the
 # first figure began with them, and has 0.62 after 750 steps.)
 #
 # **Predict.** What has training changed in the picture: the names, or the outlines?
@@ -528,11 +566,12 @@ draw.show(figures.row(image, labels, said, val.colors, val.classes, 2.5), """The
     those of soft blobs.""")
 
 # %% [markdown]
-# ## Why so coarse?
+# ## 8 · Why so coarse?
+#
 # Mostly the outlines. Things were found before, but far too large, for the classifier was never asked where they end.
 # Now they are soft blobs (and the hut is lost for a while). Longer training does not cure the blobs, as the first
 # figure shows; from here on we look at its net. Is it wrong about what things are, or about where they end? Half of all
-# pixels lie within 8 pixels of a border. (The border itself, two pixels wide, is void and counts for nothing.)
+# pixels lie within 8 pixels of a border.
 #
 # **Predict.** Which share of the wrong pixels is among them?
 
@@ -559,8 +598,9 @@ draw.show(figures.borders(labels, near[SCENE], named[SCENE], val.colors, rates),
 # Nine errors in ten lie within 8 pixels of a border, a quarter of a cell. Away from borders 97 pixels of 100 are right.
 # This net knows *what*. It does not know *where*.
 #
-# ## Too small a map, or too weak a net?
-# What would a perfect net say with such a map? A first idea, after an experiment in the paper: take the truth itself,
+# ## 9 · Too small a map, or too weak a net?
+#
+# What would a perfect net say with such a map? A first idea, after an experiment in the papers: take the truth itself,
 # give every cell of 32 x 32 pixels the shares of its classes, upsample them as `upscore` does, and take the largest.
 # The library calls this `resolution_bound`.
 #
@@ -577,9 +617,8 @@ assert mean_iu(averaged) < mean_iu(named)
 # score of 8, where 1 would do, pushes the border towards its neighbour. A net learns that.
 #
 # What then is the best map of 4 x 5 cells? It holds 7 x 4 x 5 = 140 numbers for each scene, and gradient descent finds
-# good ones. No image, no body; the scores themselves are the weights, and the truth is known. (There are no false
-# valleys here. The scores of pixels depend linearly on the map, and the loss is a convex function of them: downhill
-# leads towards the lowest loss there is.)
+# good ones. No image, no body; the scores themselves are the weights, and the truth is known. (No local minimum can
+# catch it: the scores of pixels depend linearly on the map, and the loss is a convex function of them.)
 #
 # **Predict.** The mean IU of this map: about 0.7, 0.8, 0.9 or 1?
 
@@ -616,26 +655,28 @@ draw.show(figures.limits(image, labels, said, val.colors, val.classes), """The s
 # - **0.62**, FCN-32s. Longer training does not take it far: after 1,350 steps instead of 750 it still has 0.62 (the
 #   README has that run).
 # - **0.78**, a map of 4 x 5 cells fitted to the truth of these very scenes: no net that sees only the image will find
-#   it. Its loss of 0.222 is nearly the lowest; a slower method (Newton's) ends at 0.208, with a mean IU of 0.79.
+#   it. Its loss of 0.222 is near the lowest, 0.208, which a slower method (Newton's) finds, with a mean IU of 0.79.
 # - **0.86**, FCN-8s: the same body and 1,358 weights more, which score finer maps. Its loss of 0.157 is below that of
 #   *every* map of 4 x 5 cells.
 #
 # So the body is not too weak: it carries 0.86. The map is too small. (How small is too small depends on the things. In
-# VOC's photographs of about 500 pixels things are larger, and there the paper's own averaged truth scores 86.1 at step
+# VOC's photographs of about 500 pixels things are larger, and there the papers' own averaged truth has 0.861 at step
 # 32.)
 #
-# ## In your own words
-# A friend looks at FCN-32s's soft blobs and says: "Train it longer. Or give it more filters." Answer in three or four
-# sentences, with two numbers from this lesson. What would you rather change?
+# ## 10 · More exercises
+#
+# **Exercise 7: in your own words.** A friend looks at FCN-32s's soft blobs and says: "Train it longer. Or give it more
+# filters." Answer in three or four sentences, with two numbers from this lesson. What would you rather change?
 
 # %% [markdown] tags=["answer"]
-# **One answer.** Neither will sharpen it much. Nine of ten of its errors lie within 8 pixels of a border, and with one
+# *One answer.* Neither will sharpen it much. Nine of ten of its errors lie within 8 pixels of a border, and with one
 # cell for 32 pixels a border cannot be told: even the best 4 x 5 map, fitted to the truth, has a mean IU of 0.78.
 # Longer training was tried, and stays at 0.62; more filters add to what a cell knows, not to how many cells there are.
 # I would let finer maps take part: with them the same body has 0.86.
 
 # %% [markdown]
 # ## Three sentences to remember
+#
 # 1. FCN-32s is a classifier turned into convolutions, a score layer and a bilinear upsampling by 32: one chain, trained
 #    for all pixels at once.
 # 2. A score layer that starts at zero costs ln C and lets no gradient through in the first step; a body that has
@@ -643,4 +684,4 @@ draw.show(figures.limits(image, labels, said, val.colors, val.classes), """The s
 # 3. It is coarse because one cell for 32 x 32 pixels cannot say where things end: nine errors in ten lie within 8
 #    pixels of a border.
 #
-# Next, lesson 08: finer maps are there already, on the way down. Skips add their scores.
+# **Next:** lesson 08 (Skips: 16s and 8s). Finer maps are there already, on the way down; skips add their scores.

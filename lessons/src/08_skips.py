@@ -1,15 +1,18 @@
 # %% [markdown]
 # # 08 · Skips: 16s and 8s
-# **FCN-32s knows what is in the picture and cannot say where it ends. Where is the fine outline, and how does it
-# get back in?**
+#
+# **FCN-32s knows what is in a scene and cannot say where it ends. Where is the fine outline, and how does it get back
+# in?** The body had it, on its way to the coarse map. A *skip* is a short cut by which it comes back.
 #
 # At the end you can
+#
 # - fuse a coarse score map with a fine one, forward and backward, and write FCN-8s on one page;
 # - say what each of its three branches contributes, and what is left when one of them is switched off;
 # - derive every crop offset of the papers' nets (why pad by 100, why cut off 19) instead of typing it in.
 #
-# You need lessons 02 to 07: convolution and its gradients, receptive fields, upsampling, the loss, FCN-32s. About 35
-# minutes to read, 45 more with the exercises; it runs in about ten seconds.
+# *About 45 minutes to read, an hour and a half with the exercises, ten seconds to run. You need lessons 03 (gradients
+# and how to check them), 04 (what a cell sees, and where it lies), 05 (the layer that enlarges), 06 (the loss) and 07
+# (FCN-32s).*
 
 # %%
 from math import ceil
@@ -46,7 +49,8 @@ classes, colors = models["fcn8s"].classes, models["fcn8s"].colors
 print(f"{len(images)} validation images of {images.shape[1]} x {images.shape[2]} pixels, {len(classes)} classes")
 
 # %% [markdown]
-# ## The picture first
+# ## 1 · One scene, three nets
+#
 # Three shipped nets name the pixels of a scene that they have never seen. Their bodies are built alike; only what
 # comes after differs. Right pixels are dimmed, wrong ones bright (bright grey: wrongly called background).
 #
@@ -65,49 +69,50 @@ draw.show(figure, f"""A scene with two boats and three people, its truth, and wh
     part the legs ({wrong["fcn8s"]}).""")
 
 # %% [markdown]
-# Over all 60 scenes (`taps` are the maps that a body hands to its head: pool3, pool4 and drop7):
+# Over all 60 scenes (`features` are the maps that a body hands to its head: pool3, pool4 and drop7):
 
 # %%
 def mean_iu(predicted, truth=labels):
     return ConfusionMatrix(len(classes)).update(predicted, truth).mean_iu
 
 
-def head_of(net, taps):
-    """The scores that a net's head makes of the maps of a body."""
-    return net.head.forward(taps, *labels.shape[1:], train=False)
+def head_of(net, features):
+    """The scores that a net's head makes of the maps of a body, {name: map}."""
+    return net.head.forward(features, *labels.shape[1:], train=False)
 
 
 x = models["fcn8s"].net.preprocess(images)
-taps = {name: model.net.body.forward(x) for name, model in models.items()}
-scores = {name: head_of(model.net, taps[name]) for name, model in models.items()}
+features = {name: model.net.body.forward(x) for name, model in models.items()}
+scores = {name: head_of(model.net, features[name]) for name, model in models.items()}
 iu = {name: mean_iu(s.argmax(axis=1)) for name, s in scores.items()}
 for name in models:
     print(f"{name:7s} mean IU {100 * iu[name]:.1f}")
 assert iu["fcn32s"] < iu["fcn16s"] < iu["fcn8s"]
 
 # %% [markdown]
-# ## What, and where
+# ## 2 · What, and where
+#
 # The fine outline is not lost: the body made finer maps on its way to the coarse one. Lesson 04 measured what their
 # cells see. A cell of `drop7` (fc7 after its dropout) sees 214 pixels, more than the image has: it can tell the
-# planks of a boat from the planks of a hut by the water around. It knows **what**, but there are only 4 × 5 such
-# cells. A cell of `pool3` sees 30 pixels, a few planks, and there are 16 × 20 of them: it knows **where**. `pool4`,
-# 8 × 10 cells that see 70 pixels, lies between.
+# planks of a boat from the planks of a hut by the water around. It knows **what**, but there are only 4 x 5 such
+# cells. A cell of `pool3` sees 30 pixels, a few planks, and there are 16 x 20 of them: it knows **where**. `pool4`,
+# 8 x 10 cells that see 70 pixels, lies between.
 #
-# The papers' idea: let all three score the classes, and add. A 1×1 convolution turns the features of each tap into
+# The papers' idea: let all three score the classes, and add. A 1 x 1 convolution turns the features of each into
 # **scores**, one map a class. The coarsest score map is made twice as large, so that it lies on the next finer one,
 # and the two are added. The sum is made twice as large and added to the next. The last sum is made eight times as
 # large.
 #
-# **Predict**: how many channels, rows and columns has each of the three score maps?
+# **Predict.** How many channels, rows and columns has each of the three score maps?
 
 # %%
 net = models["fcn8s"].net
 L = net.layers  # by name: "conv1_1", ..., "upscore8"
-tap_of = {"score_fr": "drop7", "score_pool4": "pool4", "score_pool3": "pool3"}  # score layer: the tap that it scores
-own = {name: L[name].forward(taps["fcn8s"][tap]) for name, tap in tap_of.items()}
-maps = {"image": x, **taps["fcn8s"], **own, "scores": scores["fcn8s"]}
+scored = {"score_fr": "drop7", "score_pool4": "pool4", "score_pool3": "pool3"}  # score layer: the map that it scores
+own = {name: L[name].forward(features["fcn8s"][source]) for name, source in scored.items()}
+maps = {"image": x, **features["fcn8s"], **own, "scores": scores["fcn8s"]}
 draw.show(figures.graph({name: a.shape[1:] for name, a in maps.items()}), """FCN-8s as a graph. On the left the body
-    goes down from the image over pool3 (step 8) and pool4 (step 16) to fc7 (step 32). From each of the three a 1x1
+    goes down from the image over pool3 (step 8) and pool4 (step 16) to fc7 (step 32). From each of the three a 1 x 1
     convolution goes to the right: score_pool3, score_pool4, score_fr, 7 channels each. On the right the scores go up:
     score_fr 2x larger (upscore2), plus score_pool4, 2x larger (upscore_pool4), plus score_pool3, 8x larger (upscore8),
     as large as the image.""")
@@ -119,14 +124,15 @@ draw.show(figures.graph({name: a.shape[1:] for name, a in maps.items()}), """FCN
 # never pool5, and never fc7: those are features. (To take it for pool5 is a common misreading of the papers' figure 3.
 # It would bypass fc6 and fc7, which in VGG hold 89 % of all parameters and see furthest.)
 #
-# ## The smallest case by hand
-# One class, "boat": above 0 means boat. A coarse map of 2 × 2 cells says: the left half. A fine map of 4 × 4 cells
+# ## 3 · The smallest case, by hand
+#
+# One class, "boat": above 0 means boat. A coarse map of 2 x 2 cells says: the left half. A fine map of 4 x 4 cells
 # knows little of boats, but has seen something thin in the two upper rows, one column further to the right: a mast.
 #
-# Enlarging by 2 with K = 4, S = 2, P = 1 (lesson 05): every cell is spread over 4 × 4 with the weights ¼, ¾, ¾, ¼
+# Enlarging by 2 with K = 4, S = 2, P = 1 (lesson 05): every cell is spread over 4 x 4 with the weights ¼, ¾, ¾, ¼
 # each way, and the outer ring is cut off.
 #
-# **Predict** on paper: the upper row of the enlarged map, the upper row of the sum, and which pixels are then boat.
+# **Predict.** On paper: the upper row of the enlarged map, the upper row of the sum, and which pixels are then boat.
 
 # %%
 coarse = np.array([[16.0, -16], [16, -16]])
@@ -150,7 +156,7 @@ draw.show(figures.small_case(coarse, up[0, 0], fine, total), """Four small matri
 # gets it through the enlargement: that pixel was made of ¾ · ¼ of cell (0, 0) and ¾ · ¾ of cell (0, 1), and of
 # nothing of the lower row.
 #
-# **Predict** `dcoarse`.
+# **Predict** `dcoarse`, on paper.
 
 # %%
 dtotal = np.zeros((4, 4))
@@ -162,21 +168,24 @@ assert_gradient(lambda c: conv_transpose2d(c[None, None], kernel, stride=2, pad=
 print("dfine is dtotal itself; dcoarse, in sixteenths:\n", 16 * dcoarse)
 
 # %% [markdown]
-# ## Fusing, as a layer
+# ## 4 · Fusing, as a layer
+#
 # The papers' nets upsample with P = 0, and their skip is the *larger* map: the part of it that lies under the
-# upsampled one has to be cut out first. The cell at which to start is the **offset**. Where it comes from is the last
-# third of this lesson; here it is given.
+# upsampled one has to be cut out first. The cell at which to start is the **offset**. Where it comes from is
+# section 13; here it is given.
 #
 # ### Shapes
+#
 # score (N,C,h,w), the last score map; fine (N,C,H,W), the scores of the skip; K = 4, S = 2, P = 0. The upsampled
 # map has $S(h - 1) + K - 2P = 2h + 2$ rows, and so has the sum: `y` (N,C,2h+2,2w+2). It fits if offset + 2h + 2 ≤ H.
 #
 # ### Forward
+#
 # $$y_{n,c,u,v} = \text{up}_{n,c,u,v} + \text{fine}_{n,c,o+u,o+v}$$
 #
 # with $\text{up}$ the scores enlarged by 2 and $o$ the offset, the same in both directions.
 #
-# **Exercise 1.** Two lines are missing.
+# **Exercise 1: fuse.** Two lines are missing.
 
 # %%
 def fuse(score, fine, offset):
@@ -202,31 +211,37 @@ check.fuse(fuse)
 #
 # `conv_transpose2d(x, w, stride=..., pad=...)` returns the result and a cache. The case by hand used it with pad=1;
 # here P is 0, its default.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # The second line needs the part of `fine` from row and column `offset` on, as many rows and columns as `up` has.
 # Those are its third and fourth axes.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # `up, up_cache = conv_transpose2d(score, kernel, stride=...)`
 #
 # `y = up + fine[:, :, offset:offset + up.shape[2], ...]`
+#
 # </details>
 #
 # ### What to remember
+#
 # No numbers at all: the gradient of a sum does not depend on what was added. Only the geometry: where the crop began,
 # and how large the map was that it was cut from. The upsampling keeps its own cache.
 #
 # ### Backward
+#
 # - dy goes to both terms, whole: not half of it to each;
-# - through the upsampling as in lesson 05: with $\text{up} = W^T \text{score}$, so $d\text{score} = W dy$;
+# - through the upsampling as in lesson 05: $\text{up} = W^T \text{score}$ with its matrix W, so
+#   $d\text{score} = W\,dy$;
 # - through the crop as in lesson 07: cells that were cut off have not changed y, so their gradient is 0:
 #
-# $$d\text{fine}_{n,c,i,j} = dy_{n,c,i-o,j-o} \quad \text{inside the crop}, \qquad 0 \quad \text{outside}.$$
+# $$d\text{fine}_{n,c,o+u,o+v} = dy_{n,c,u,v} \quad \text{inside the crop}, \qquad 0 \quad \text{outside}.$$
 #
-# **Exercise 2.** All of it is missing.
+# **Exercise 2: fuse, backwards.** All of it is missing.
 
 # %%
 def fuse_backward(dy, cache):
@@ -243,6 +258,7 @@ def fuse_backward(dy, cache):
 
 # %% [markdown]
 # ### Check
+#
 # Judged by central differences, for both inputs:
 
 # %%
@@ -253,19 +269,23 @@ check.fuse_backward(fuse_backward)
 #
 # `conv_transpose2d_backward(dy, cache)` returns three gradients, dx, dw and db; you need the first. Its cache is
 # `up_cache`.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # dfine is as large as fine was before it was cut: begin with zeros of `fine_shape`, then put dy where y was taken
 # from.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # `dfine = np.zeros(fine_shape, dy.dtype)`, then `dfine[:, :, offset:..., offset:...] = dy`.
+#
 # </details>
 
 # %% [markdown]
-# ## Break it: a tensor used twice
+# ## 5 · Break it
+#
 # A skip means that pool4 is used twice: by `score_pool4`, and by conv5_1 and all that follows. If it changes a
 # little, y changes along both ways, so its gradient is the **sum** of what comes back along both.
 #
@@ -295,7 +315,7 @@ print("from_skip + from_deep: the gradient check passes")
 
 # %% [markdown]
 # **Predict.** Somebody writes `dpool4 = from_skip`, and a line below `dpool4 = from_deep`: an `=` where a `+=`
-# belongs. The deep way goes through a 2×2 max pooling, which passes gradients to one in four. In how many of the 48
+# belongs. The deep way goes through a 2 x 2 max pooling, which passes gradients to one in four. In how many of the 48
 # elements is the result wrong?
 
 # %%
@@ -309,13 +329,14 @@ except AssertionError as says:
 # would run, and what lies below pool4 would never hear from the skip.
 
 # %% [markdown]
-# ## FCN-8s on one page
+# ## 6 · FCN-8s on one page
+#
 # Now the real net: layers of the library, weights as shipped. Two small helpers run a stretch of the body, and run
 # it back.
 
 # %%
 names = list(net.body.layers)
-cut = [names.index(tap) + 1 for tap in ("pool3", "pool4", "drop7")]
+cut = [names.index(name) + 1 for name in ("pool3", "pool4", "drop7")]
 to_pool3, to_pool4, to_fc7 = names[:cut[0]], names[cut[0]:cut[1]], names[cut[1]:cut[2]]
 
 
@@ -378,7 +399,8 @@ assert len(mine) == len(net.grads) and all(np.array_equal(mine[name], net.grads[
 print(f"{len(mine)} gradients, all equal to net.grads; loss {float(loss):.3f}")
 
 # %% [markdown]
-# ## What a fresh skip does
+# ## 7 · What a fresh skip does
+#
 # 16s is not trained from random weights. It starts from a trained 32s, whose arrays are copied **by name**. What
 # has a new name keeps its start: bilinear kernels, and a new score layer that is **zero** (lesson 07).
 
@@ -400,8 +422,8 @@ assert not net16.params["score_pool4.w"].any() and not net16.params["score_pool4
 # **Predict.** Does the fresh 16s give *exactly* the scores of the 32s that it started from?
 
 # %%
-fresh = head_of(net16, taps["fcn32s"])  # the body is a copy of the body of 32s: the same maps
-two_steps = taps["fcn32s"]["drop7"]
+fresh = head_of(net16, features["fcn32s"])  # the body is a copy of the body of 32s: the same maps
+two_steps = features["fcn32s"]["drop7"]
 for name in ("score_fr", "upscore2", "upscore16"):
     two_steps = net16.layers[name].forward(two_steps)
 assert np.array_equal(fresh, two_steps)  # to the last bit: there is nothing but score_fr in it
@@ -424,13 +446,14 @@ assert 0.9 < same < 1
 noisy, _ = fresh_16s()
 w = noisy.params["score_pool4.w"]
 w[...] = np.random.default_rng(0).normal(size=w.shape) * (2 / w.shape[1]) ** 0.5  # He's start (lesson 06)
-started = mean_iu(head_of(noisy, taps["fcn32s"]).argmax(axis=1))
+started = mean_iu(head_of(noisy, features["fcn32s"]).argmax(axis=1))
 print(f"mean IU at the start: {100 * mean_iu(fresh.argmax(axis=1)):.1f} with zeros, {100 * started:.1f} at random")
 assert started < mean_iu(fresh.argmax(axis=1)) - 0.1
 
 # %% [markdown]
-# ## Training the skip, live
-# Fifty steps of 8 images each, out of a hundred of the training images. We train **the new layer alone**, 7 × 128
+# ## 8 · Training the skip, live
+#
+# Fifty steps of 8 images each, out of a hundred of the training images. We train **the new layer alone**, 7 x 128
 # weights and 7 biases, while the trained 32s around it stands still. So what it is added to is always the same, and is
 # computed once.
 #
@@ -443,31 +466,33 @@ train_images, train_labels = (np.stack(some) for some in zip(*(train[i] for i in
 train_x = net.preprocess(train_images)
 
 
-def features(net):
-    """What the body of a net makes of the training images: {tap: map}."""
+def train_features(net):
+    """What the body of a net makes of the training images: {name: map}."""
     batches = [net.body.forward(train_x[i:i + 20]) for i in range(0, len(train_x), 20)]
-    return {tap: np.concatenate([batch[tap] for batch in batches]) for tap in batches[0]}
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
 def learn_skip(net, maps, steps=50):
     score_fr, upscore2, score_pool4, upscore16 = net.head.layers.values()
     up2 = upscore2.forward(score_fr.forward(maps["drop7"]))  # stands still
-    optimizer, rng = SGD(score_pool4.params, 5e-3, momentum=0.9), np.random.default_rng(0)
+    optimiser, rng = SGD(score_pool4.params, 5e-3, momentum=0.9), np.random.default_rng(0)
     for _ in range(steps):
         batch = rng.choice(len(train_x), 8, replace=False)
         fuse4 = up2[batch] + score_pool4.forward(maps["pool4"][batch], train=True)
         _, cache = softmax_cross_entropy(upscore16.forward(fuse4, train=True), train_labels[batch])
         score_pool4.backward(upscore16.backward(softmax_cross_entropy_backward(cache)))
-        optimizer.step(score_pool4.grads)
+        optimiser.step(score_pool4.grads)
 
 
-learn_skip(net16, features(net16))
-trained = head_of(net16, taps["fcn32s"]).argmax(axis=1)
+learn_skip(net16, train_features(net16))
+trained = head_of(net16, features["fcn32s"]).argmax(axis=1)
 print(f"mean IU {100 * mean_iu(fresh.argmax(axis=1)):.1f} → {100 * mean_iu(trained):.1f}")
 assert mean_iu(trained) > mean_iu(fresh.argmax(axis=1)) + 0.03
 
 # %% [markdown]
-# Nearly all. **Predict**: in the scene that gained most, which wrong pixels are put right, those inside of things or
+# Nearly all.
+#
+# **Predict.** In the scene that gained most, which wrong pixels are put right, those inside of things or
 # those along their outlines?
 
 # %% tags=["training"]
@@ -496,7 +521,8 @@ draw.show(figures.training(images[k], captions, labels[k], colors), f"""The scen
 # tended to diverge.
 
 # %% [markdown]
-# ## Each branch's own score map
+# ## 9 · Each branch's own score map
+#
 # Back to the shipped 8s. Enlarging is linear, and so is adding: the scores of 8s are the **sum of three full-size
 # maps**, one a branch, each enlarged to the image in its own number of steps.
 
@@ -523,7 +549,7 @@ print("coarse + pool4 + pool3 = the scores of 8s")
 PERSON = classes.index("person")
 fuse4 = enlarge(own["score_fr"], "upscore2") + own["score_pool4"]
 fuse3 = enlarge(fuse4, "upscore_pool4") + own["score_pool3"]
-sums = {"+ score_pool4": fuse4, "+ score_pool3": fuse3, "8× larger": scores["fcn8s"]}
+sums = {"+ score_pool4": fuse4, "+ score_pool3": fuse3, "8 times as large": scores["fcn8s"]}
 one_class = [{name: a[EXAMPLE, PERSON] for name, a in some.items()} for some in (own, sums)]
 draw.show(figures.branches(labels[EXAMPLE] == PERSON, *one_class), """Maps of the score of person. Upper row, what each
     branch says by itself: score_fr, 4 x 5 cells, weakly for or against; score_pool4, 8 x 10, strongly for some cells in
@@ -535,10 +561,11 @@ draw.show(figures.branches(labels[EXAMPLE] == PERSON, *one_class), """Maps of th
 # pool3 speckles. Only the sum draws three figures. (One class's map does not name a pixel: the largest of seven does.
 # So look at the names next.)
 #
-# ## Switch one off
+# ## 10 · Switch one off
+#
 # Since the scores are a sum, a branch is switched off by leaving its map out.
 #
-# **Predict**, before you run the cell: 8s scores 85.9. Its coarse branch is, layer for layer, a 32s (and 32s alone
+# **Predict.** 8s scores 85.9. Its coarse branch is, layer for layer, a 32s (and 32s alone
 # scores 61.9). What does the coarse branch score alone? And the other two without it?
 
 # %%
@@ -578,7 +605,7 @@ draw.show(figures.switched(images[CLOUDS], clouds, classes, colors), """A scene 
 # and 16s from the shipped 32s. After two stages of training together it has nearly given up people (IU 13) and buoys
 # (IU 7). It no longer has to find them: the others do.
 #
-# **Exercise 3: change the code, and predict the result.** Switch off all three: every score is 0. Which class does
+# **Exercise 3: predict a figure.** Switch off all three: every score is 0. Which class does
 # `argmax` then name, and what is the mean IU? The IU of a class is hits / (its true pixels + pixels named so −
 # hits), counted over the whole set, and the mean is over the 7 classes. You need one measured number: 58.4 % of the
 # counted validation pixels are background. First write the number you expect (as a fraction, 0.619 for 61.9), then
@@ -588,62 +615,67 @@ draw.show(figures.switched(images[CLOUDS], clouds, classes, colors), """A scene 
 # --- solution
 nothing_left = 0.584 / 7
 # --- yours
-# nothing_left = None  # the mean IU that you expect
+# nothing_left = None  # what is asked: the mean IU that you expect
 # --- end
 check.nothing_left(nothing_left)
 
 # %%
-on = (1, 1, 1)  # change this to (0, 0, 0), and run it
+on = (1, 1, 1)  # change me: to (0, 0, 0)
 print(f"mean IU {mean_iu(switched(*on)):.4f}")
 
 # %% [markdown]
 # <details><summary>Hint 1: where to look</summary>
 #
 # `argmax` of equal numbers gives the first of them: class 0, background, at every pixel.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # For background all of its pixels are hits, and *every* pixel is named so. The six other classes have no hits.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # (IU of background + 6 · 0) / 7.
+#
 # </details>
 
 # %% [markdown]
-# ## Is it an ensemble?
+# ## 11 · Is it an ensemble?
+#
 # Three scorers whose scores are added: that looks like an ensemble. In an ensemble each member learns to be right on
 # its own; they make different mistakes, and the sum averages these out. Let us build one and compare. The body of 8s
-# stands still. Each tap gets a fresh score layer, and these three are trained in two ways, with the same batches and
-# the same number of steps:
+# stands still. Each of its three maps gets a fresh score layer, and these three are trained in two ways, with the same
+# batches and the same number of steps:
+#
 # - **apart**: each against the truth, as if it were the whole net; then their scores are added;
 # - **together**: their *sum* against the truth, as in FCN-8s.
 #
 # **Predict.** Which members will be better alone? Which sum will be better?
 
 # %% tags=["training"]
-maps = features(net)
+maps = train_features(net)
 
 
 def learn(members, steps=60):
-    """Fresh score layers for {tap: factor}, trained so that their sum is right -> {tap: scores on val}"""
-    score = {tap: Conv2d(None, maps[tap].shape[1], 7, 1, zero=True) for tap in members}
-    upscore = {tap: ConvTranspose2d(7, 2 * factor, factor, factor // 2) for tap, factor in members.items()}
-    optimizers, rng = {tap: SGD(score[tap].params, 1e-2, momentum=0.9) for tap in members}, np.random.default_rng(0)
+    """Fresh score layers for {name: factor}, trained so that their sum is right -> {name: scores on val}"""
+    score = {name: Conv2d(None, maps[name].shape[1], 7, 1, zero=True) for name in members}
+    upscore = {name: ConvTranspose2d(7, 2 * factor, factor, factor // 2) for name, factor in members.items()}
+    optimisers, rng = {name: SGD(score[name].params, 1e-2, momentum=0.9) for name in members}, np.random.default_rng(0)
     for _ in range(steps):
         batch = rng.choice(len(train_x), 8, replace=False)
-        total = sum(upscore[tap].forward(score[tap].forward(maps[tap][batch], True), True) for tap in members)
+        total = sum(upscore[name].forward(score[name].forward(maps[name][batch], True), True) for name in members)
         _, cache = softmax_cross_entropy(total, train_labels[batch])
         dtotal = softmax_cross_entropy_backward(cache)
-        for tap in members:  # the same gradient for every member
-            score[tap].backward(upscore[tap].backward(dtotal))
-            optimizers[tap].step(score[tap].grads)
-    return {tap: upscore[tap].forward(score[tap].forward(taps["fcn8s"][tap])) for tap in members}
+        for name in members:  # the same gradient for every member
+            score[name].backward(upscore[name].backward(dtotal))
+            optimisers[name].step(score[name].grads)
+    return {name: upscore[name].forward(score[name].forward(features["fcn8s"][name])) for name in members}
 
 
 factors = {"drop7": 32, "pool4": 16, "pool3": 8}
 together = learn(factors)
-apart = {tap: learn({tap: factor})[tap] for tap, factor in factors.items()}
+apart = {name: learn({name: factor})[name] for name, factor in factors.items()}
 
 # %% tags=["training"]
 def alone_and_added(maps):
@@ -669,7 +701,7 @@ draw.show(figures.members(measured, ("coarse alone", "pool4 alone", "pool3 alone
 # map is. How the sum is shared out is not even determined: add 20 to the *person* scores of one branch and take 20
 # from those of another, and the sum stays, and with it the loss.
 #
-# **Exercise 4, in your own words.** A friend says: "FCN-8s is an ensemble of three segmenters." What is right in
+# **Exercise 4: in your own words.** A friend says: "FCN-8s is an ensemble of three segmenters." What is right in
 # that, what is wrong, and which measurement of this lesson would you show? Three sentences.
 
 # %% [markdown] tags=["answer"]
@@ -680,9 +712,12 @@ draw.show(figures.members(measured, ("coarse alone", "pool4 alone", "pool3 alone
 # point or two.)*
 
 # %% [markdown]
-# ## Add scores, not features
-# The journal paper (PAMI) defines a skip by concatenation: stack the features of both depths, then score them with
-# one 1×1 convolution. What is run is: score each, then add. **Predict**: how large is the difference?
+# ## 12 · Add scores, not features
+#
+# The second of the papers (PAMI) defines a skip by concatenation: stack the features of both depths, then score them
+# with one 1 x 1 convolution. What is run is: score each, then add.
+#
+# **Predict.** How large is the difference?
 
 # %%
 rng = np.random.default_rng(0)
@@ -698,23 +733,25 @@ np.testing.assert_allclose(added, stacked, atol=1e-10)
 print("the same scores; enlarged on the way:", larger[0].size, "numbers, or", larger_scores[0].size)
 
 # %% [markdown]
-# There is none. A 1×1 convolution is one matrix at every cell, and a matrix of two parts beside each other gives
+# There is none. A 1 x 1 convolution is one matrix at every cell, and a matrix of two parts beside each other gives
 # the sum of what each part gives: `[A B] [x; y] = A x + B y`. And enlarging does the same to every channel, so it
 # may come before or after scoring. After is cheaper: 7 channels instead of 192; in the papers' nets 21 instead of
 # 4096, a 195th of the numbers.
 #
-# ## Crops, derived
+# ## 13 · Crops, derived
+#
 # Maps that are added must lie on each other. The papers' nets pad the image by 100 pixels, then do not pad fc6 and
 # the upsampling, and put things right with crops whose offsets stand in their files as bare numbers. Why 100, why
 # 19? Readers of FCN code ask this more than anything else. You will now compute both.
 #
-# Two numbers say where a map lies (lesson 04): its **step** J, the image pixels from cell to cell, and its **origin**
-# a, the pixel on which cell 0 is centred. The image itself has J = 1, a = 0. A convolution or pooling changes them to
+# Two numbers say where a map lies (lesson 04): its **step** $j$, the image pixels from cell to cell, and its **origin**
+# $a$, the pixel on which cell 0 is centred. The image itself has $j = 1$, $a = 0$. A convolution or pooling changes
+# them to
 #
-# $$a' = a + \Bigl(\frac{K-1}{2} - P\Bigr) J, \qquad J' = J S .$$
+# $$a' = a + \Bigl(\frac{K-1}{2} - P\Bigr) j, \qquad j' = j S .$$
 #
-# Now VGG16, as the papers use it: the first convolution padded by P = 100, all other 3×3 ones by 1, five 2×2
-# poolings, then fc6, 7×7 and **not** padded.
+# Now VGG16, as the papers use it: the first convolution padded by P = 100, all other 3 x 3 ones by 1, five 2 x 2
+# poolings, then fc6, 7 x 7 and **not** padded.
 #
 # **Predict** the origin of fc7, on paper. Most layers move nothing.
 
@@ -724,10 +761,10 @@ def vgg(pad):
         return Conv2d(None, 1, 1, k, pad=pad, zero=True)
 
     layers = {}
-    for i, convs in enumerate((2, 2, 3, 3, 3), 1):
-        for j in range(1, convs + 1):
-            layers[f"conv{i}_{j}"] = conv(3, pad if (i, j) == (1, 1) else 1)
-        layers[f"pool{i}"] = MaxPool2d(2)
+    for block, convs in enumerate((2, 2, 3, 3, 3), 1):
+        for k in range(1, convs + 1):
+            layers[f"conv{block}_{k}"] = conv(3, 1 if layers else pad)  # the first one alone has the great padding
+        layers[f"pool{block}"] = MaxPool2d(2)
     return layers | {"fc6": conv(7, 0), "fc7": conv(1, 0)}
 
 
@@ -746,13 +783,13 @@ for name, note in {"conv1_1": "0 + (1 - 100) * 1", "pool1": "+ 1/2 * 1", "pool2"
 assert grids["fc7"] == Grid(32, (1 - 100) * 1 + (1 + 2 + 4 + 8 + 16) / 2 + 3 * 32) == Grid(32, 12.5)
 
 # %% [markdown]
-# **Upsampling** runs the other way: cell i is *spread* over the new cells S·i − P to S·i − P + K − 1, centred on
-# S·i + (K − 1)/2 − P, and new cells lie J/S apart. So the old cell 0, at pixel a, lies (K − 1)/2 − P new cells
+# **Upsampling** runs the other way: cell u is *spread* over the new cells S·u − P to S·u − P + K − 1, centred on
+# S·u + (K − 1)/2 − P, and new cells lie j/S apart. So the old cell 0, at pixel a, lies (K − 1)/2 − P new cells
 # after the new cell 0:
 #
-# $$a' = a - \Bigl(\frac{K-1}{2} - P\Bigr) \frac{J}{S}, \qquad J' = \frac{J}{S}.$$
+# $$a' = a - \Bigl(\frac{K-1}{2} - P\Bigr) \frac{j}{S}, \qquad j' = \frac{j}{S}.$$
 #
-# **Predict** for 32s, K = 64, S = 32, P = 0: on which pixel of the image does cell 0 of `upscore` lie?
+# **Predict.** 32s has K = 64, S = 32, P = 0: on which pixel of the image does cell 0 of `upscore` lie?
 
 # %%
 upscore = grids["fc7"].after(ConvTranspose2d(1, 64, 32))
@@ -765,7 +802,7 @@ print("cell 0 lies on pixel -19: pixel 0 is cell", upscore.offset(Grid()))
 # How many cells are there? Convolutions: side + 2P − K + 1. Poolings, as in Caffe, round **up**: ceil(side / 2).
 # Upsampling: S·(side − 1) + K − 2P.
 #
-# **Predict** for an image side of 96: padded it is 296, after the first convolution 294. How many cells has
+# **Predict.** An image side of 96 is 296 when padded, and 294 after the first convolution. How many cells has
 # `score_fr`?
 
 # %%
@@ -790,11 +827,12 @@ draw.show(figure, """Four rulers in image pixels, below one another. The image: 
 
 # %% [markdown]
 # ### Why 100
+#
 # P stands in one place, the first layer. It moves every origin by −P, and adds cells at the ends. So the final
 # offset of 32s is P − 81 in general. With P below 81 it would be negative: the score map begins *inside* the image,
 # and no crop can add what is not there. VGG's own padding is P = 1.
 #
-# **Predict**: how many pixels at the left of the image then have no score?
+# **Predict.** How many pixels at the left of the image then have no score?
 
 # %%
 rows = []
@@ -808,10 +846,10 @@ draw.show(figures.coverage(500, rows), f"""An image of 500 pixels as a grey bar,
     before it.""")
 
 # %% [markdown]
-# Is 81 enough at the other end too, whatever the image's size? And fc6 is 7×7 and needs as many cells of pool5. Try
+# Is 81 enough at the other end too, whatever the image's size? And fc6 is 7 x 7 and needs as many cells of pool5. Try
 # all paddings and sizes.
 #
-# **Predict**: an image of 192 × 192 with P = 1. How many cells has fc7?
+# **Predict.** An image of 192 x 192 with P = 1: how many cells has fc7?
 
 # %%
 def covered(pad, sides):
@@ -827,9 +865,9 @@ assert enough == [81, 97] and covered(100, range(1, 600))
 assert (side_after(vgg(1), 192), side_after(vgg(1), 193)) == (0, 1)
 
 # %% [markdown]
-# None: with P = 1 no image below 193 × 193 gets through. With 81 every image of some size is covered; with 97 every
-# image, a single pixel too; 100 is a round number above both. The authors call it convenient, not necessary. It is
-# not free: all of VGG computes a border of zeros, 100 pixels wide.
+# None: with P = 1 no image below 193 x 193 gets through. With 81 every image of 64 pixels or more is covered; with 97
+# every image, a single pixel too; 100 is a round number above both. The authors call it convenient, not necessary. It
+# is not free: all of VGG computes a border of zeros, 100 pixels wide.
 #
 # **Exercise 5: the offsets of 16s, by hand.** `upscore2` (K = 4, S = 2, P = 0) enlarges `score_fr` (step 32, origin
 # 12.5). `score_pool4` (step 16, origin −91.5, from the table above) is cropped to it, and they are added. `upscore16`
@@ -839,26 +877,29 @@ assert (side_after(vgg(1), 192), side_after(vgg(1), 193)) == (0, 1)
 # --- solution
 offsets_16s = 5, 27  # upscore2: 12.5 - 1.5 * 16 = -11.5, (-11.5 + 91.5) / 16 = 5; upscore16: -11.5 - 15.5 = -27
 # --- yours
-# offsets_16s = None, None  # into score_pool4, into upscore16
+# offsets_16s = None, None  # what is asked: into score_pool4, into upscore16
 # --- end
 check.offsets_16s(offsets_16s)
 
 # %% [markdown]
 # <details><summary>Hint 1: where to look</summary>
 #
-# The formula for upsampling, with J/S = 16 for upscore2 and J/S = 1 for upscore16.
+# The formula for upsampling, with j/S = 16 for upscore2 and j/S = 1 for upscore16.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # The origin of upscore2 is 12.5 − 1.5 · 16. To begin there, score_pool4 has to skip as many cells *of 16 pixels* as
 # lie between the two origins. The sum lies where upscore2 lies.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # First offset: (−11.5 − (−91.5)) / 16. Second: upscore16 begins at −11.5 − 15.5, the image at 0.
+#
 # </details>
 #
-# **Exercise 6: predicted sizes.** An image of 500 × 375 pixels (375 high) goes through FCN-8s with P = 100. Write
+# **Exercise 6: predicted sizes.** An image of 375 x 500 pixels goes through FCN-8s with P = 100. Write
 # (height, width) of `score_fr`, `upscore2`, `upscore_pool4` and `upscore8` (before its crop), with paper and the
 # rules for sizes above: 375 + 200 − 2 = 573, then five halvings, rounded up, …
 
@@ -866,7 +907,7 @@ check.offsets_16s(offsets_16s)
 # --- solution
 sizes_8s = (12, 16), (26, 34), (54, 70), (440, 568)
 # --- yours
-# sizes_8s = None, None, None, None  # each (height, width)
+# sizes_8s = None, None, None, None  # what is asked: each (height, width)
 # --- end
 check.sizes_8s(sizes_8s)
 
@@ -875,14 +916,17 @@ check.sizes_8s(sizes_8s)
 #
 # After the first convolution (P = 100) only poolings and fc6 change the size. A sum is as large as the enlarged
 # map, since the skip is cropped to it.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # 573 → 287 → 144 → 72 → 36 → 18, and fc6 takes off 6. Then 2n + 2, again 2n + 2, and 8(n − 1) + 16 = 8n + 8.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # Heights: 12, 26, 54, 440. Widths begin with 500 + 198 = 698 → 349 → 175 → …
+#
 # </details>
 #
 # All offsets from the layers, in one function:
@@ -915,7 +959,7 @@ draw.show(figures.skip_ruler(rows, [(1, 0, 5), (3, 2, 9)]), """Two pairs of rule
 # %% [markdown]
 # The skips' offsets do not depend on P: it moves both maps alike.
 #
-# **Exercise 7: change the code, and predict the figures.** Suppose somebody adds one more skip, pool2 (step 4), for
+# **Exercise 7: predict a figure.** Suppose somebody adds one more skip, pool2 (step 4), for
 # an FCN-4s, P = 100. First write the two numbers you expect: the offset into `score_pool2` (origin −97.5), and the
 # final one, of `upscore4` (K = 8, S = 4). You know that `upscore_pool4` begins at −23.5; next comes `upscore_pool3`
 # (K = 4, S = 2). Then run the change.
@@ -924,40 +968,44 @@ draw.show(figures.skip_ruler(rows, [(1, 0, 5), (3, 2, 9)]), """Two pairs of rule
 # --- solution
 offsets_4s = 17, 33  # upscore_pool3: -23.5 - 1.5 * 4 = -29.5, (-29.5 + 97.5) / 4 = 17; upscore4: -29.5 - 3.5
 # --- yours
-# offsets_4s = None, None  # into score_pool2, into upscore4
+# offsets_4s = None, None  # what is asked: into score_pool2, into upscore4
 # --- end
 check.offsets_4s(offsets_4s)
 
 # %%
-skips = ("pool4", "pool3")  # change this: one more skip
+skips = ("pool4", "pool3")  # change me: one more skip
 print("offsets:", crops(skips))
 
 # %% [markdown]
 # <details><summary>Hint 1: where to look</summary>
 #
-# It is Exercise 5 once more, one level finer: `upscore_pool3` enlarges the sum at step 8, and J/S is now 4.
+# It is exercise 5 once more, one level finer: `upscore_pool3` enlarges the sum at step 8, and j/S is now 4.
+#
 # </details>
 # <details><summary>Hint 2: the idea</summary>
 #
 # The sum at step 8 lies where upscore_pool4 lies, at −23.5. The new origin is 1.5 cells of 4 pixels before that.
+#
 # </details>
 # <details><summary>Hint 3: nearly the line</summary>
 #
 # upscore_pool3 begins at −23.5 − 1.5 · 4; from there to −97.5 it is 4 pixels a cell; upscore4 begins 3.5 pixels
 # before upscore_pool3.
+#
 # </details>
 #
 # **Why mini needs no crop.** It pads every convolution by (K − 1)/2, fc6 too, and the upsampling by S/2. Then cell 0 of
-# every map covers just the first J pixels, its centre is (J − 1)/2, and maps of one step lie on each other.
+# every map covers just the first j pixels, its centre is (j − 1)/2, and maps of one step lie on each other.
 
 # %%
 mini = net.head.grids
-assert all(mini[tap] == Grid(step, (step - 1) / 2) for tap, step in (("pool3", 8), ("pool4", 16), ("drop7", 32)))
+assert all(mini[name] == Grid(step, (step - 1) / 2) for name, step in (("pool3", 8), ("pool4", 16), ("drop7", 32)))
 assert mini["up_to_pool4"] == mini["pool4"] and mini["up_to_pool3"] == mini["pool3"]
-print("mini's origins:", *(f"{tap} {mini[tap].origin}" for tap in ("pool3", "pool4", "drop7")))
+print("mini's origins:", *(f"{name} {mini[name].origin}" for name in ("pool3", "pool4", "drop7")))
 
 # %% [markdown]
-# ## What a wrong crop costs
+# ## 14 · What a wrong crop costs
+#
 # Copy the 19 of 32s into a 16s, and its scores lie 8 pixels off; into an 8s, 12. Nothing fails: all the shapes fit.
 #
 # **Predict.** 8s scores 85.9 with its maps in place. How much if they lie 4 pixels too far up and to the left? 8?
@@ -976,8 +1024,9 @@ draw.show(figures.cost(shifts, curves, (0, 4, 8, 16, 32)), f"""Mean IU against t
     {in_words[0]}; FCN-32s {in_words[1]}. The finer net loses faster.""")
 
 # %% [markdown]
-# Four pixels cost 8s as much as leaving out its pool4 branch did. **Predict**: and if the crop *inside* the net is
-# wrong, by one cell of a skip?
+# Four pixels cost 8s as much as leaving out its pool4 branch did.
+#
+# **Predict.** And if the crop *inside* the net is wrong, by one cell of a skip?
 
 # %%
 for name, rest in (("pool4", ("upscore_pool4", "upscore8")), ("pool3", ("upscore8",))):
@@ -990,23 +1039,25 @@ for name, rest in (("pool4", ("upscore_pool4", "upscore8")), ("pool3", ("upscore
 # %% [markdown]
 # A skip in the wrong place is worse than none.
 #
-# ## And further?
+# ## 15 · And further?
+#
 # | mean IU | 32s | 16s | 8s |
 # |---|---|---|---|
 # | Harbour, mini | 61.9 | 77.9 | 85.9 |
 # | PASCAL VOC (seg11valid), VGG, PAMI table 3 | 63.6 | 65.0 | 65.5 |
 #
 # The steps get smaller, and the papers stop at pool3. A finer map helps only where the coarser one is too coarse.
-# (VOC's images are 500 pixels wide and their objects large; Harbour's masts and legs were made thin on purpose.) And
-# the finer the tap, the less it knows: VGG cut off at pool5 and scored there reaches 50.0, at pool4 22.4, at pool3 9.2
-# (PAMI table 3).
+# (VOC's photographs are about 500 pixels wide and the things in them large; Harbour's masts and legs were made thin on
+# purpose.) And the finer the map, the less it knows: VGG cut off at pool5 and scored there reaches 50.0, at pool4 22.4,
+# at pool3 9.2 (PAMI table 3).
 #
-# ## To remember
-# 1. A skip adds **scores**: the last score map, enlarged, plus a 1×1 score of a finer map; the gradient of that sum
+# ## Three sentences to remember
+#
+# 1. A skip adds **scores**: the last score map, enlarged, plus a 1 x 1 score of a finer map; the gradient of that sum
 #    goes whole to both.
 # 2. A fresh skip is zero and changes nearly nothing, so nets are built in stages; once trained together, the branches
 #    are no ensemble: only their sum means anything.
 # 3. A map lies where its step and origin say, and both follow from K, S and P of its layers: compute the crop,
 #    never type it in.
 #
-# Next, lesson 09: how good is it? Four scores from one matrix, and four wrong ways to compute one of them.
+# **Next:** lesson 09 (How good is it?). Four scores from one matrix, and four wrong ways to compute one of them.

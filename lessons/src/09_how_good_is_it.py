@@ -60,8 +60,8 @@ print({name: f"{share:.2f} % of the pixels are right" for name, share in right.i
 # ## 1 · The smallest case, by hand
 #
 # Six pixels, three classes. Every pixel is a pair (truth, guess), and all we need is how often each pair occurs: the
-# **confusion matrix**, `counts[i, j]` = pixels of true class $i$ that were named $j$ (here, as in the papers, $i$ and $j$
-# are classes). Rows are the truth, columns the guess.
+# **confusion matrix**, `counts[i, j]` = pixels of true class $i$ that were named $j$ (here, as in the papers, $i$ and
+# $j$ are classes). Rows are the truth, columns the guess.
 
 # %%
 six_truth = np.array([[0, 0, 0],
@@ -237,8 +237,8 @@ f"mean accuracy {100 * before.mean_accuracy:.1f} -> {100 * after.mean_accuracy:.
 # $2 n_{ii} / (t_i + p_i)$. It is $2\,\text{IU} / (1 + \text{IU})$: for one class it gives the same order, and higher
 # numbers.)
 #
-# **Exercise 2: the IU of every class.** One line, by the formula. A class that is in neither map has the union 0, and its IU is NaN, not a
-# number: there was nothing to find and nothing was claimed.
+# **Exercise 2: the IU of every class.** One line, by the formula. A class that is in neither map has the union 0, and
+# its IU is NaN, not a number: there was nothing to find and nothing was claimed.
 
 # %%
 def iu(counts):
@@ -280,8 +280,8 @@ assert after.mean_iu < before.mean_iu
 f"painted fatter, mean IU {100 * before.mean_iu:.1f} -> {100 * after.mean_iu:.1f}"
 
 # %% [markdown]
-# **Exercise 3: the empty answer.** What is its mean IU, in per cent, to one decimal? Use `share` above and a pencil: which
-# classes have hits, and what is the union of background with everything?
+# **Exercise 3: the empty answer.** What is its mean IU, in per cent, to one decimal? Use `share` above and a pencil:
+# which classes have hits, and what is the union of background with everything?
 
 # %%
 # --- solution
@@ -396,8 +396,8 @@ check.culprit(culprit)
 #
 # In `hard` life vests lie in boats with nobody in them. In training every vest was worn.
 #
-# **Exercise 5: in your own words.** The accuracy of *person* on `hard` is what it was on `val`, or a little better, and its IU has
-# dropped from 83 to 59. How can both be true? Which letter of the formula has changed?
+# **Exercise 5: in your own words.** The accuracy of *person* on `hard` is what it was on `val`, or a little better, and
+# its IU has dropped from 83 to 59. How can both be true? Which letter of the formula has changed?
 
 # %% [markdown] tags=["answer"]
 # *One answer.* The people in these pictures are found as well as before, so $n_{ii} / t_i$, the accuracy, is as
@@ -509,8 +509,8 @@ compare("void counted", void_is_background)
 
 # %% [markdown]
 # The perfect answer loses over twelve points: half of every border line is a thing's own, and counts as wrong. The
-# finer a net, the more it loses: 32s six, 8s ten. And the *cautious* answer, three points behind 16s, is now two ahead,
-# for along borders it says background when in doubt. This score rewards nets that draw things too thin.
+# finer a net, the more it loses: 32s six, 8s ten. And the *cautious* answer, three points behind 16s, is now two and a
+# half ahead, for along borders it says background when in doubt. This score rewards nets that draw things too thin.
 #
 # ### The third: absent classes as 0, or as 1
 #
@@ -592,7 +592,9 @@ assert set(np.unique(shrink(tower, 4, Image.Resampling.NEAREST))) == {0, 5}
 shrink(tower, 4, Image.Resampling.BILINEAR)[0]  # one row of what was 0 0 0 0 0 5 5 5 5 5 5 5
 
 # %% [markdown]
-# A sheep (4) was made up. **Predict.** This happens all along the borders. Does the score of 8s fall? Does everybody's?
+# A sheep (4) was made up, and this happens all along the borders.
+#
+# **Predict.** Does the score of 8s fall? Does everybody's?
 
 # %%
 def smoothed(factor):
@@ -635,10 +637,10 @@ where void counts, 32s in masks smoothed to a quarter or an eighth.""")
 #
 # ## 7 · The bound that resolution sets
 #
-# FCN-32s scores a map of 4 x 5 cells and enlarges it 32 times. How good could such a map be at best? The
-# journal version of the papers (PAMI 2017, section 6.3) asks it so: shrink the *truth* by a factor, enlarge it again, and score the
-# result. `resolution_bound` does that: each cell gets the shares of the classes in it, these are enlarged bilinearly,
-# as the net enlarges its scores, and each pixel takes the largest.
+# How good could a coarse map be at best? The papers (PAMI, section 6.3) ask it so: shrink the *truth* by a factor,
+# enlarge it again, and score the result. Lesson 07 did that at factor 32, with `resolution_bound`: each cell gets the
+# shares of the classes in it, these are enlarged bilinearly, as the net enlarges its scores, and each pixel takes the
+# largest. Its FCN-32s came out above that bound. Here are all factors, and the flaw in its smallest form.
 #
 # **Predict.** What is lost first at factor 8, 16, 32: the boat's hull, its mast, a man's legs, the lighthouse?
 
@@ -652,7 +654,7 @@ edges are off (94), at 4 nearly nothing.""")
 
 # %% [markdown]
 # **Predict.** Now the mean IU of this on the whole set, against the factor. Where do the shipped nets lie, 32s at
-# factor 32, 16s at 16, 8s at 8? By how much are they below it?
+# factor 32, 16s at 16, 8s at 8? Which of them below it, and by how much?
 
 # %%
 factors = (1, 2, 4, 8, 16, 32)
@@ -675,10 +677,11 @@ on VOC: the bound is 96.4, 92.8 and 86.1 at 8, 16 and 32, the nets at 65.5, 65.0
 # the curve gains only four points: mean IU says little about fine borders. On Harbour things are small, and resolution
 # matters; it was made so.
 #
-# **FCN-32s on Harbour lies above the curve.** 61.9 where the bound is 54.4. A bound that is exceeded is no bound.
-# Find the flaw before you read on: what may a net put into its cells that the truth, resampled, never does?
+# **FCN-32s on Harbour lies above the curve**, as in lesson 07: 61.9 where the bound is 54.4. A bound that is exceeded
+# is no bound: a score can say what a share cannot. The smallest case is a row of twelve pixels with a thing two pixels
+# wide, at step 4.
 #
-# The smallest case, a row of twelve pixels with a thing two pixels wide, step 4:
+# **Predict.** Which pixels does the truth, resampled, call the thing?
 
 # %%
 row = np.array([[0, 0, 0, 0,   0, 1, 1, 0,   0, 0, 0, 0]] * 4)
@@ -693,9 +696,9 @@ gets no higher than an eighth below zero, at the two pixels of the thing: it is 
 # more than half, so it is lost: IU 0. But nothing obliges a net to put the true shares into its cells. It may
 # exaggerate.
 #
-# **Exercise 7: the middle cell.** The two outer cells have the score -1 (thing less background). Choose a score for the middle cell
-# that gives exactly the two pixels of the thing. Pixel centres lie 1/8 and 3/8 of a cell from the middle cell's
-# centre, and so far is each score blended with the neighbour's.
+# **Exercise 7: the middle cell.** The two outer cells have the score -1 (thing less background). Choose a score for the
+# middle cell that gives exactly the two pixels of the thing. Pixel centres lie 1/8 and 3/8 of a cell from the middle
+# cell's centre, and so far is each score blended with the neighbour's.
 
 # %%
 # --- solution
@@ -726,11 +729,11 @@ score and -1. A right one makes it positive at the two pixels of the thing and n
 #
 # </details>
 #
-# So the curve is what a map of the *true shares* says. What can a map say at best? Nobody knows exactly, but we can
-# look for a good one: take the cells themselves for parameters, start from the true shares, and go downhill on the
-# loss towards the truth. No net and no picture is involved, so nothing has to be recognised.
+# So the curve is what a map of the *true shares* says. What can a map say at best? Lesson 07 looked for a good one at
+# factor 32: it took the cells themselves for weights and went downhill on the loss towards the truth. We start from the
+# true shares and take a few steps at each factor. No net and no picture is involved, so nothing has to be recognised.
 #
-# **Predict.** At factor 32, between 54 and 100: where?
+# **Predict.** At factor 32 this came to 78. Where will 16 and 8 lie, whose true shares have 84 and 96?
 
 # %% tags=["training"]
 def fitted(factor, steps):
@@ -758,13 +761,10 @@ The curve of Harbour with a second one: cells fitted to the truth reach about 75
 All three nets lie below it, 32s by about fourteen points, 16s by sixteen, 8s by thirteen.""")
 
 # %% [markdown]
-# A map of 4 x 5 cells *can* score 75 at least, for here is one that does, and longer fitting finds slightly better
-# ones. Now all nets lie below, each by thirteen to sixteen points. So read the resampled truth as what it is: **a
-# mark, not a limit**. It says roughly where resolution begins to hurt. Neither curve proves what is impossible: that
-# would need the best of all maps, and we have only found good ones.
-#
-# And 32s? It was not trained to say how much of each class is in a cell, but to get pixels right. Its scores say
-# things that true shares cannot.
+# A map of 4 x 5 cells *can* score 75, for here is one that does (78 in lesson 07, which fitted for longer). Now all
+# nets lie below, each by thirteen to sixteen points. So read the resampled truth as what it is: **a mark, not a
+# limit**. It says roughly where resolution begins to hurt. Neither curve proves what is impossible: that would need the
+# best of all maps, and we have only found good ones.
 #
 # ## Three sentences to remember
 #

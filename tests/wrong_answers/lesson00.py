@@ -50,6 +50,11 @@ def a_map(guess, truth):
     return (guess == truth)[truth != 255]
 
 
+@wrong("share_right", says="the other was not")
+def only_one_cut(guess, truth):
+    return (guess[truth != 255] == truth).mean()
+
+
 wrong("by_hand", says="not its name")([["background", "boat"], ["person", "person"]])
 wrong("by_hand", says="whose they are")([[2, 4], [5, 4]])
 wrong("by_hand", says="sign")([[2, 1], [2, 2]])
@@ -84,18 +89,26 @@ def no_axis(scores):
     return scores.argmax()
 
 
+@wrong("name_pixels", says="done away with the classes")
+def max_first(scores):
+    return scores.max(axis=0).argmax(axis=0)
+
+
 @wrong("name_pixels", says="counted from 0")
 def from_one(scores):
     return scores.argmax(axis=0) + 1
 
 
 wrong("cells", says="together")((4, 5))
+wrong("cells", says="one side")(5)
+wrong("cells", says="a number is asked for")("4 x 5")
 wrong("cells", says="a quarter")(640)
 wrong("cells", says="five poolings")(80)
 wrong("cells", says="how many has each")(3840)
 wrong("cells", says="five times")(9)
 
 wrong("cells_of_larger", says="together")((8, 10))
+wrong("cells_of_larger", says="one side")(8)
 wrong("cells_of_larger", says="how many has each")(80 * 192)
 wrong("cells_of_larger", says="as many as before")(20)
 wrong("cells_of_larger", says="both doubled")(40)

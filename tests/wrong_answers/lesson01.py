@@ -120,7 +120,7 @@ def biases_folded_too(params):
 wrong("times", says="as large as the scene")(20)
 wrong("times", says="upside down")(1 / 9)
 wrong("times", says="single crop")(0.45)
-wrong("times", says="20480")(16)
+wrong("times", says="20,480")(16)
 wrong("runs", says="along both")(4)
 wrong("runs", says="not the fewer")(64)
 wrong("runs", says="every pixel")(1024)

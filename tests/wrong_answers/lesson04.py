@@ -143,6 +143,22 @@ def forgets_the_stride(layers):
     return _field(layers, steps=False)
 
 
+@wrong("field_and_step", says="not increased by it")
+def adds_the_stride(layers):
+    return _field(layers, added=True)
+
+
+@wrong("field_and_step", says="stride alone")
+def forgets_earlier_strides(layers):
+    return _field(layers, last=True)
+
+
+@wrong("field_and_step", says="j is")
+def field_and_step_both_wrong(layers):
+    r, j = _field(layers)
+    return r + 1, j + 1
+
+
 @wrong("field_and_step", says="D is in r, not in j")
 def dilates_the_step(layers):
     return _field(layers, spread=True)

@@ -49,6 +49,21 @@ def without_the_hits(counts):
     return np.diag(counts) / (counts.sum(axis=1) + counts.sum(axis=0))
 
 
+@wrong("confusion", says="the other was not")
+def guess_not_cut(truth, guess, classes):
+    return np.bincount(truth[truth != 255].astype(int) * classes + guess, minlength=classes**2)
+
+
+@wrong("iu", says="rows' sums are taken twice")
+def rows_twice(counts):
+    return np.diag(counts) / (2 * counts.sum(axis=1) - np.diag(counts))
+
+
+@wrong("iu", says="divided by all pixels")
+def of_all(counts):
+    return np.diag(counts) / counts.sum()
+
+
 @wrong("iu", says="Dice")
 def dice(counts):
     return 2 * np.diag(counts) / (counts.sum(axis=1) + counts.sum(axis=0))
@@ -104,12 +119,16 @@ wrong("empty_mean_iu", says="mean accuracy")(14.3)
 wrong("empty_mean_iu", says="in per cent")(0.083)
 wrong("empty_mean_iu", says="divide by seven")(9.7)
 
+wrong("empty_mean_iu", says="one decimal")(8)
+wrong("culprit", says="diagonal")(("boat", "boat"))
 wrong("culprit", says="other way round")(("person", "boat"))
 wrong("culprit", says="background does not count")(("boat", "background"))
 wrong("culprit", says="another pair has")(("buoy", "boat"))
 wrong("culprit", says="none of the classes")(("boat", "vest"))
 wrong("culprit", says="two names")("person")
 
+wrong("in_a_voc_program", says="not their sum")(4.1)
+wrong("in_a_voc_program", says="one decimal")(29)
 wrong("in_a_voc_program", says="that is with 1")(95.3)
 wrong("in_a_voc_program", says="left out")(85.9)
 wrong("in_a_voc_program", says="in per cent")(0.286)
@@ -117,4 +136,5 @@ wrong("in_a_voc_program", says="divided by another number")(57.2)
 
 wrong("middle", says="no pixel")(0.0)
 wrong("middle", says="too much")(1)
+wrong("middle", says="a number is asked for")("0.35")
 wrong("middle", says="no pixel")(1 / 8)
