@@ -69,7 +69,7 @@ def name_pixels(answer):
     if np.ndim(mine) == 1 and np.array_equal(mine, scores.max(axis=0).argmax(axis=0)):
         raise Wrong("max has done away with the classes, so that argmax looks for the best row: argmax alone is enough")
     equal(mine, scores.argmax(axis=0), "the map of names", suspects={
-        "these are the highest scores themselves; argmax gives their places": scores.max(axis=0),
+        "these are the highest scores themselves; argmax gives their indices": scores.max(axis=0),
         "that is the lowest score's class": scores.argmin(axis=0),
         "classes are counted from 0, as argmax does": scores.argmax(axis=0) + 1,
         "that is the score furthest from 0; a score of -9 is low": np.abs(scores).argmax(axis=0),

@@ -143,8 +143,9 @@ def _against(guess, name):
         return (f"8s from the first step on draws finer than 32s by epoch 4; this run has a mean IU of "
                 f"{its['mean_iu'][3]:.2f} then (A: {healthy['mean_iu'][3]:.2f}), and its picture is nothing but blobs")
     if guess == "void":
-        return (f"the pale void lines are in its truth, {np.count_nonzero(truth == IGNORE)} pixels of the two pictures "
-                "that were kept: they were not counted")
+        void, right_void = (np.count_nonzero(labels == IGNORE) for labels in (truth, right_truth))
+        return (f"with it no void would be left; in its truth {void} pixels of the two pictures that were kept are "
+                f"void (in A's {right_void})")
     if guess == "smooth":
         both = (truth != IGNORE) & (right_truth != IGNORE)
         differ = np.count_nonzero((truth != right_truth) & both)
@@ -173,7 +174,7 @@ def _diagnosis(letter):
             raise Wrong(f"{guess!r} is none of the seven: {', '.join(SUSPECTS)}")
         if SUSPECTS[guess] != name:
             raise Wrong(f"not {guess}: {_against(SUSPECTS[guess], name)}")
-        return f"{guess}. The line is shown in part {6 if letter == 'G' else 5}"
+        return f"{guess}. The line is shown in section {6 if letter == 'G' else 5}"
 
     case.__name__ = f"case_{letter.lower()}"
     return exercise(case)

@@ -76,27 +76,27 @@ def _mean_iu(place, letter, run, healthy=None, again=None):
 
 
 def _classes(place, run, names, healthy=None):
-    place.bar(range(7), run["iu"][-1], color=draw.SKY, edgecolor=draw.BLUE, lw=0.8)
+    place.bar(range(7), 100 * run["iu"][-1], color=draw.SKY, edgecolor=draw.BLUE, lw=0.8)
     for k, iu in enumerate(run["iu"][-1]):
         near = healthy is not None and 0 <= healthy["iu"][-1][k] - iu < 0.075  # the number would lie on A's line
-        place.text(k, iu - 0.055 if near else iu + 0.012, f"{100 * iu:.0f}", ha="center", fontsize=9)
+        place.text(k, 100 * iu + (-5.5 if near else 1.2), f"{100 * iu:.0f}", ha="center", fontsize=9)
     if healthy is not None:
-        place.hlines(healthy["iu"][-1], np.arange(7) - 0.45, np.arange(7) + 0.45, **HEALTHY)
+        place.hlines(100 * healthy["iu"][-1], np.arange(7) - 0.45, np.arange(7) + 0.45, **HEALTHY)
     place.set_xticks(range(7), names, rotation=40, ha="right", rotation_mode="anchor")
-    place.set(title="IU of each class" + ("" if healthy is None else " (dashed: A)"), ylim=(0, 1))
+    place.set(title="IU of each class, %" + ("" if healthy is None else " (dashed: A)"), ylim=(0, 100))
 
 
 def _pictures(places, run, data):
     truth = run["truth"][SHOWN]
     draw.labels(places[0], truth, data.colors, "truth, as the loader gave it")
     for place, epoch in zip(places[1:], broken.KEPT, strict=True):
-        draw.picture(place, lit(run[f"epoch{epoch}"][SHOWN], truth, data.colors), f"named after epoch {epoch}")
+        draw.picture(place, lit(run[f"epoch{epoch}"][SHOWN], truth, data.colors), f"epoch {epoch}, bright: wrong")
 
 
 def case(letter, runs):
     """All that is kept of a run: losses, mean IU, IU of each class, and one scene, with A's (and A') beside."""
     run, data = runs[letter], _val()
-    healthy, again = (None, runs["A'"]) if letter == "A" else (runs["A"], runs["A'"])
+    healthy, again = (None, None) if letter == "A" else (runs["A"], runs["A'"])
     figure, axes = draw.panels(2, 3, width=9, height=5.9, height_ratios=(1, 0.95))
     _losses(axes[0, 0], run, healthy)
     _mean_iu(axes[0, 1], letter, run, healthy, again)

@@ -176,7 +176,7 @@ check.by_hand(by_hand)
 
 # %% [markdown]
 # **Exercise 4: the name of every pixel.** Now for any number of classes and pixels: one line. NumPy's `argmax` gives
-# the *place* of the largest number along an axis, where `max` gives the number itself.
+# the *index* of the largest number along an axis, where `max` gives the number itself.
 
 # %%
 def name_pixels(scores):

@@ -768,7 +768,7 @@ def vgg(pad):
     return layers | {"fc6": conv(7, 0), "fc7": conv(1, 0)}
 
 
-def places(layers):
+def grids_after(layers):
     """{name: Grid} after each layer; a Grid knows its step and origin."""
     found, grid = {}, Grid()
     for name, layer in layers.items():
@@ -776,7 +776,7 @@ def places(layers):
     return found
 
 
-grids = places(vgg(100))
+grids = grids_after(vgg(100))
 for name, note in {"conv1_1": "0 + (1 - 100) * 1", "pool1": "+ 1/2 * 1", "pool2": "+ 1/2 * 2", "pool3": "+ 1/2 * 4",
                    "pool4": "+ 1/2 * 8", "pool5": "+ 1/2 * 16", "fc6": "+ 3 * 32", "fc7": "+ 0"}.items():
     print(f"{name:8s} step {grids[name].step:2d}   origin {grids[name].origin:6.1f}   {note}")
@@ -837,7 +837,7 @@ draw.show(figure, """Four rulers in image pixels, below one another. The image: 
 # %%
 rows = []
 for pad in (1, 41, 81, 100):
-    first = int(places(vgg(pad))["fc7"].origin - 63 / 2)
+    first = int(grids_after(vgg(pad))["fc7"].origin - 63 / 2)
     rows.append((pad, first, first + 32 * (side_after(vgg(pad), 500) - 1) + 64))
     assert first == 81 - pad
 draw.show(figures.coverage(500, rows), f"""An image of 500 pixels as a grey bar, four times, over it hatched the
@@ -934,7 +934,7 @@ check.sizes_8s(sizes_8s)
 # %%
 def crops(skips, pad=100):
     """The offset into each skip, and the one in the end."""
-    grids, offsets = places(vgg(pad)), []
+    grids, offsets = grids_after(vgg(pad)), []
     grid = grids["fc7"]
     for skip in skips:
         grid = grid.after(ConvTranspose2d(1, 4, 2))

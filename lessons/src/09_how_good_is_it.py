@@ -93,7 +93,7 @@ six
 # ## 2 · The same without a loop
 #
 # Write each pair as one number, $\text{truth} \cdot C + \text{guess}$: with $C = 3$ the pair (1, 2) is number 5, its
-# place in the matrix when the rows are laid end to end. `np.bincount` counts how often each number occurs, and a
+# index in the matrix when the rows are laid end to end. `np.bincount` counts how often each number occurs, and a
 # reshape lays the counts out as a matrix again.
 #
 # **Predict.** With seven classes, which pair is number 17? (Answer below the exercise.)
