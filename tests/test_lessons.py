@@ -4,14 +4,18 @@ import inspect
 import re
 import sys
 from importlib import import_module
+from io import BytesIO
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from lessons import build
 from lessons.check import judge
 from minifcn import ops
 from minifcn.ops.conv import conv2d, conv2d_backward
 from minifcn.ops.im2col import _places, col2im, im2col, taps
+from minifcn.palette import OKABE_ITO
 
 SOURCES = build.sources()
 IDS = [source.stem[:2] for source in SOURCES]
@@ -151,3 +155,16 @@ def test_a_solution_becomes_what_is_left_to_write():
     assert build.choose(text, solved=False) == "def f(x):\n    a = 1\n    y = None  # one line\n    return y"
     with pytest.raises(ValueError, match="do not match"):
         build.choose("# --- solution\ny = 1\n# --- end", solved=True)
+
+
+def test_figures_keep_white_and_the_colours_of_classes(rng):
+    pixels = rng.integers(0, 256, (40, 50, 3), np.uint8)  # far more than 256 colours
+    pixels[:10], pixels[10:12, :8] = 255, OKABE_ITO
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    few = Image.open(BytesIO(build.few_colors(file.getvalue())))
+    assert few.mode == "P"
+    few = np.asarray(few.convert("RGB"))
+    np.testing.assert_array_equal(few[:10], pixels[:10])
+    np.testing.assert_array_equal(few[10:12, :8], pixels[10:12, :8])
+    assert np.abs(few.astype(int) - pixels).mean() < 20
