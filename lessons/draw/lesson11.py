@@ -161,6 +161,9 @@ def losses(curves, title, ceiling=1e6):
         values = np.array(values)
         shown = values[np.isfinite(values) & (values < ceiling)]
         place.plot(range(1, len(shown) + 1), shown, style, color=color, marker=marker, ms=4, label=name)
+        if len(shown) < len(values):
+            place.annotate("off the scale,\nthen nan", (len(shown), shown[-1]), (10, -16), textcoords="offset points",
+                           va="center", fontsize=9.5)
     place.set(yscale="log", xlabel="step", ylabel="loss", title=title)
     place.set_yticks((0.5, 1, 2, 10, 100, 1000, 1e4, 1e5), ("0.5", "1", "2", "10", "100", "1000", "10⁴", "10⁵"))
     place.minorticks_off()

@@ -43,7 +43,7 @@ runs = {letter: figures.read(letter) for letter in ("A", "A'", "B", "C", "D", "E
 # loader gave it. Only A is known to be sound.
 #
 # **Predict.** Which of the seven others have a mistake that matters? Which is worst, which is best? Note your order
-# down; section 5 comes back to all of them.
+# down; sections 5 and 6 come back to them.
 
 # %%
 draw.show(figures.answers({letter: run for letter, run in runs.items() if letter != "A'"}), """
@@ -440,9 +440,9 @@ draw.show(figures.taps(received), """Two 5 x 5 tables. With += nine inside, six 
 assert abs(runs["A"]["steps"][0] - np.log(7)) < 1e-4
 draw.show(figures.case("A", runs), """Run A. The loss starts at ln 7, falls to 1.0 within an epoch and to 0.3 in the
     end, validation a little above it at 0.40. Mean IU: 0.26, then flat near 0.42 by epoch 4, rising again from epoch
-    5 on to 0.670. IU per class from 58, boat, to 83, background, the others between 64 and 70. Pictures: after epoch
-    4 a hut as a great blob and a piece of a person; after epoch 10 people, a boat and the lighthouse are there, as
-    blobs. The truth has pale void lines along all borders.""")
+    5 on to 0.670. IU per class from 58 %, boat, to 83 %, background, the others between 64 and 70. Pictures: after
+    epoch 4 a hut as a great blob and a piece of a person; after epoch 10 people, a boat and the lighthouse are
+    there, as blobs. The truth has pale void lines along all borders.""")
 
 # %% [markdown]
 # **Loss at the start.** 1.9459 = ln 7. Guessing costs that, whatever the labels; so it says nothing about labels,
@@ -452,8 +452,8 @@ draw.show(figures.case("A", runs), """Run A. The loss starts at ln 7, falls to 1
 # the net would be learning the 200 pictures by heart. If both fall and the scores stay bad, look at how the scores are
 # counted.
 #
-# **Mean IU** flattens near 0.42 by epoch 4: 32s has little more to gain. From epoch 5 on it rises again, since 16s has
-# pool4's cells, half as large. 8s adds less here: it comes when the rate is already falling.
+# **Mean IU** flattens near 0.42 by epoch 4 and rises again from epoch 5 on: 16s has pool4's cells, half as large. 8s
+# adds less here, for it comes when the rate is already falling.
 #
 # **IU per class,** in per cent. None is at 0. Boats are worst: masts and sails are thin.
 #
@@ -798,7 +798,7 @@ check.first_sum(first_sum)
 
 # %%
 fresh = build("fcn32s", classes=7)
-loss, _ = softmax_cross_entropy(fresh.forward(x[:8]), labels[:8], reduction="mean")  # change this to "sum"
+loss, _ = softmax_cross_entropy(fresh.forward(x[:8]), labels[:8], reduction="mean")  # change me
 print(f"first loss {loss:,.4f};  ln 7 = {np.log(7):.4f}")
 
 # %% [markdown]
@@ -877,8 +877,7 @@ print(figures.line("E"))
 # Each layer hands down one of nine contributions, so the gradient gets smaller from layer to layer, and points
 # elsewhere. The score layers, fc7 and fc6 lie above the first wrong line and learn soundly; they make do with what the
 # body offers them. The run looks like a net that learns a little slowly: no jump, no nan, nothing that points
-# anywhere. In the first epoch it is even ahead. **This is the most expensive kind of mistake**: nothing asks you to
-# look for it.
+# anywhere. In the first epoch it is even ahead. **This is the most expensive kind of mistake.**
 #
 # **Cheapest test: the gradient check**, on a convolution of a few numbers. A second.
 
@@ -1055,8 +1054,8 @@ for name, losses in curves.items():
     print(f"{name:18}", *(f"{loss:<10.4g}" for loss in losses[:6]), "...", f"{losses[-1]:.3g}")
 assert np.isfinite(curves["32s"]).all() and not np.isfinite(curves["8s straight away"]).all()
 draw.show(figures.losses(curves, "pool3 100 times as large, pool4 10 times"), """Losses of 15 steps on a logarithmic
-    axis. 32s falls from 1.95 to 1.3. 8s straight away jumps to 30, 270 and 70,000 and is nan by the sixth step. 8s
-    with its skips scaled falls like 32s, and a little lower, to about 1.0.""")
+    axis. 32s falls from 1.95 to 1.3. 8s straight away jumps to 30, 270 and 70,000, leaves the scale, and is nan
+    from the sixth step on. 8s with its skips scaled falls like 32s, and a little lower, to about 1.0.""")
 
 # %% [markdown]
 # There it is: the same function, the same rate, and 8s straight away is nan within six steps where 32s learns. Scaling
@@ -1090,7 +1089,6 @@ draw.show(figures.losses(curves, "pool3 100 times as large, pool4 10 times"), ""
 # | validation far above training | too few pictures, or two loaders | score training pictures as validation ones |
 # | a score does not fit the pictures | the ruler | another batch size; a perfect answer must get 100 |
 # | a point below the published number | preprocessing, class order | score the net before the first step |
-# | a rule was broken, nothing happened | the rule | find its reason, measure that |
 #
 # Four of these cost a minute together, and belong before every training: **the first loss; the labels' values; one
 # picture and its mask, magnified; two pictures learned by heart.** The gradient check belongs with every backward
