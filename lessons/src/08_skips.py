@@ -122,7 +122,7 @@ draw.show(figures.graph({name: a.shape[1:] for name, a in maps.items()}), """FCN
 #
 # Read the right side once more. **What is enlarged is the last score map**, 7 channels here, 21 in the papers. It is
 # never pool5, and never fc7: those are features. (To take it for pool5 is a common misreading of the papers' figure 3.
-# It would bypass fc6 and fc7, which in VGG hold 89 % of all parameters and see furthest.)
+# It would bypass fc6 and fc7, which in FCN's VGG hold 89 % of all parameters and see furthest.)
 #
 # ## 3 · The smallest case, by hand
 #
@@ -177,7 +177,8 @@ print("dfine is dtotal itself; dcoarse, in sixteenths:\n", 16 * dcoarse)
 # ### Shapes
 #
 # score (N,C,h,w), the last score map; fine (N,C,H,W), the scores of the skip; K = 4, S = 2, P = 0. The upsampled
-# map has $S(h - 1) + K - 2P = 2h + 2$ rows, and so has the sum: `y` (N,C,2h+2,2w+2). It fits if offset + 2h + 2 ≤ H.
+# map has $S(h - 1) + K - 2P = 2h + 2$ rows, and so has the sum: `y` (N,C,2h+2,2w+2). It fits if offset + 2h + 2 ≤ H,
+# and the widths likewise.
 #
 # ### Forward
 #
@@ -367,7 +368,7 @@ def forward(x):
 
 
 assert np.array_equal(forward(x[:2]), net.forward(x[:2]))
-print("equal to net.forward, to the last bit")
+print("equal to net.forward, to the last bit")  # mini's dropout has p = 0: train=True only remembers
 
 # %% [markdown]
 # No crop: mini, our body, pads every layer so that its maps begin where the image begins. (They may *end* later,
@@ -509,8 +510,9 @@ draw.show(figures.training(images[k], captions, labels[k], colors), f"""The scen
     and no longer calls the water below the boat boat. {np.count_nonzero(gained > 0)} of 60 scenes gained.""")
 
 # %% [markdown]
-# Mostly those along outlines, and the buoy comes back. The body was trained for 32s, nobody asked it for outlines at
-# pool4, and yet they lay there; 903 numbers pick them up.
+# Both. Most of what is mended lies near outlines, since most errors do; and here the buoy comes back, and the water
+# below the boat. The body was trained for 32s, nobody asked it at pool4 for what 32s lacks, and yet it lay there; 903
+# numbers pick it up.
 #
 # With everything trained for longer, the shipped stages (750 steps for 32s, then 300 for 16s, then 300 for 8s) reach
 # **61.9 → 77.9 → 85.9**. Is that the skips, or only the longer training? 32s alone, trained for as many steps as all
@@ -589,17 +591,18 @@ assert counts[classes.index("hut"), classes.index("boat")] > 0.15 * counts[class
 # %%
 CLOUDS = 1
 clouds = {title: some[CLOUDS] for title, some in named.items()}
-draw.show(figures.switched(images[CLOUDS], clouds, classes, colors), """A scene with clouds, a lighthouse, people, boat
-    and buoy, named by 8s and by what is left of it. Without the coarse branch clouds become sheep, stripes of the
-    lighthouse become buoys, and half of the sail becomes lighthouse. Without pool4 or pool3 all things are found, with
-    worse outlines. Coarse alone gives three large blobs. pool4 alone sees sheep beside the sail; pool3 alone calls the
-    boat lighthouse and its mast a person.""")
+draw.show(figures.switched(images[CLOUDS], clouds, classes, colors), """
+    A scene with clouds, a lighthouse, people, boat and buoy, named by 8s and by what is left of it. Without the
+    coarse branch clouds become sheep, stripes of the lighthouse become buoys, and half of the sail becomes
+    lighthouse. Without pool4 or pool3 the large things keep their names, with worse outlines; without pool3 the
+    buoy at the right is lost. Coarse alone gives three large blobs. pool4 alone sees sheep beside the sail; pool3
+    alone calls the boat lighthouse and its mast a person.""")
 
 # %% [markdown]
-# Without the coarse branch the net does not draw the same things less well: it names *other things*. Of 100 background
-# pixels 11 become sheep, since both are white and woolly, and of 100 hut pixels 18 become boat, since both
-# are planks (these shares are in `matrices["without coarse"].counts`). A view of 30 or 70 pixels does not settle which.
-# The branch that sees 214 pixels did.
+# Without the coarse branch the net does not draw the same things less well: it names *other things*. Of 100
+# background pixels 11 become sheep, most visibly the clouds, which are white and woolly too, and of 100 hut pixels 18
+# become boat: both are planks (these shares are in `matrices["without coarse"].counts`). A view of 30 or 70 pixels
+# does not settle which. The branch that sees 214 pixels did.
 #
 # And the coarse branch alone is far below 32s, though it is built like one, and *was* one: 8s was trained from 16s,
 # and 16s from the shipped 32s. After two stages of training together it has nearly given up people (IU 13) and buoys
@@ -698,8 +701,8 @@ draw.show(figures.members(measured, ("coarse alone", "pool4 alone", "pool3 alone
 #
 # The reason is in `learn`: one `dtotal`, softmax of the **sum** minus the truth, goes back to all members. Each learns
 # what the others leave over. Where the sum is surely right, that gradient is nearly zero, however wrong a member's own
-# map is. How the sum is shared out is not even determined: add 20 to the *person* scores of one branch and take 20
-# from those of another, and the sum stays, and with it the loss.
+# map is. How the sum is shared out is not even determined: add 20 to the *person* scores of one branch's map and
+# take 20 from those of another, and the sum stays, and with it the loss.
 #
 # **Exercise 4: in your own words.** A friend says: "FCN-8s is an ensemble of three segmenters." What is right in
 # that, what is wrong, and which measurement of this lesson would you show? Three sentences.
@@ -712,7 +715,7 @@ draw.show(figures.members(measured, ("coarse alone", "pool4 alone", "pool3 alone
 # point or two.)*
 
 # %% [markdown]
-# ## 12 · Add scores, not features
+# ## 12 · Adding scores is stacking features, only cheaper
 #
 # The second of the papers (PAMI) defines a skip by concatenation: stack the features of both depths, then score them
 # with one 1 x 1 convolution. What is run is: score each, then add.
@@ -1007,8 +1010,9 @@ print("mini's origins:", *(f"{name} {mini[name].origin}" for name in ("pool3", "
 # ## 14 · What a wrong crop costs
 #
 # Copy the 19 of 32s into a 16s, and its scores lie 8 pixels off; into an 8s, 12. Nothing fails: all the shapes fit.
+# (They lie too far down and to the right. Measured here is the other direction, which costs the same.)
 #
-# **Predict.** 8s scores 85.9 with its maps in place. How much if they lie 4 pixels too far up and to the left? 8?
+# **Predict.** 8s scores 85.9 with its maps in place. How much if they lie 4 pixels too far up and to the left? 12?
 # 16? And does 32s lose more or less?
 
 # %%
