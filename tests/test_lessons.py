@@ -2,6 +2,7 @@
 import ast
 import inspect
 import re
+import subprocess
 import sys
 from importlib import import_module
 from io import BytesIO
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import minifcn
 from lessons import build
 from lessons.check import judge
 from minifcn import ops
@@ -155,6 +157,18 @@ def test_a_solution_becomes_what_is_left_to_write():
     assert build.choose(text, solved=False) == "def f(x):\n    a = 1\n    y = None  # one line\n    return y"
     with pytest.raises(ValueError, match="do not match"):
         build.choose("# --- solution\ny = 1\n# --- end", solved=True)
+
+
+def test_the_first_cell_finds_the_clone_beside_it_and_above_it(tmp_path):
+    def run(folder):
+        return subprocess.run([sys.executable, build.SOURCE / "first_cell.py"], cwd=folder, capture_output=True,
+                              text=True)
+
+    (tmp_path / "minifcn").symlink_to(build.LESSONS.parent, target_is_directory=True)
+    (tmp_path / "elsewhere").mkdir()
+    for folder in (tmp_path, build.LESSONS.parent, build.LESSONS, build.LESSONS / "solutions"):
+        assert run(folder).stdout.startswith(f"minifcn {minifcn.__version__}, NumPy")
+    assert "clone the repository here" in run(tmp_path / "elsewhere").stderr
 
 
 def test_figures_keep_white_and_the_colours_of_classes(rng):
