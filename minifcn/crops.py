@@ -23,7 +23,7 @@ class Crops:
     """Pieces of a data set's images, every class equally often: draw(rng, n) -> uint8 (n,side,side,3), classes (n,)."""
 
     def __init__(self, dataset, side):
-        self.dataset, self.side = dataset, side
+        self.side = side
         self._sample = lru_cache(1024)(dataset.__getitem__)  # images are drawn again and again
         there = [np.unique(dataset.labels(i)) for i in range(len(dataset))]
         self.images_with = {k: [i for i, classes in enumerate(there) if k in classes]

@@ -72,6 +72,14 @@ def value(answer):
     return answer
 
 
+def number(answer):
+    """The answer as one float. Raises NotWritten, and Wrong for what is no number."""
+    value(answer)
+    if isinstance(answer, tuple | list) or np.ndim(answer) or np.asarray(answer).dtype.kind not in "iuf":
+        raise Wrong(f"a number is asked for, not {answer!r}")
+    return float(answer)
+
+
 def run(answer, *args, **options):
     """What the answer, a function, makes of copies of the arguments. Raises NotWritten; Wrong where it changes them."""
     if not callable(value(answer)):

@@ -3,21 +3,13 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from lessons.check.judge import Wrong, equal, exercise, gradient, run, value
+from lessons.check.judge import Wrong, equal, exercise, gradient, number, run, value
 from minifcn.nets import build
 from minifcn.nets.geometry import Grid, receptive_field
 from minifcn.ops import max_pool2d, max_pool2d_backward
 from minifcn.ops.pool import pool_size
 
 SIDE, POOLINGS = 127, 5
-
-
-def _number(answer):
-    """A whole number, however it is written."""
-    answer = value(answer)
-    if isinstance(answer, bool) or np.ndim(answer) or not isinstance(answer, int | float | np.number):
-        raise Wrong(f"one number is asked for, not {answer!r}")
-    return float(answer)
 
 
 @exercise
@@ -28,7 +20,7 @@ def sides(answer):
     up = down = SIDE
     for _ in range(POOLINGS):
         up, down = pool_size(up, 2, 2, ceil=True), pool_size(down, 2, 2)
-    mine_up, mine_down, unseen = map(_number, answer)
+    mine_up, mine_down, unseen = map(number, answer)
     if (mine_up, mine_down) == (down, up):
         raise Wrong("the first two are the other way round: rounding up comes first")
     if mine_up != up:
@@ -125,7 +117,7 @@ def pool_backward(answer):
 
 @exercise
 def bits(answer):
-    answer = _number(answer)
+    answer = number(answer)
     places = 4**POOLINGS
     if answer == places:
         raise Wrong(f"{places} is how many places there are: how many bits does it take to name one of them?")
@@ -229,7 +221,7 @@ def field_and_step(answer):
 
 @exercise
 def without_pool1(answer):
-    answer = _number(answer)
+    answer = number(answer)
     layers = dict(build("fcn8s", classes=2).body.layers)
     with_pool1 = receptive_field(layers.values())
     del layers["pool1"]

@@ -1,7 +1,7 @@
 """Judges of lesson 06: softmax, the gradient of the loss, the first loss summed, its rate, a step of SGD."""
 import numpy as np
 
-from lessons.check.judge import Wrong, equal, exercise, gradient, near, run, value
+from lessons.check.judge import Wrong, equal, exercise, gradient, near, number, run, value
 from minifcn.datasets import VOCSegmentation, harbour
 from minifcn.ops import softmax_cross_entropy
 from minifcn.optim import SGD
@@ -96,13 +96,6 @@ def _two_pictures():
     return np.stack([train.labels(i) for i in (75, 43)])
 
 
-def _number(answer):
-    given = value(answer)
-    if isinstance(given, bool) or not np.isscalar(given) or not np.isreal(given) or isinstance(given, str):
-        raise Wrong(f"a number is asked for, not {type(given).__name__}")
-    return float(given)
-
-
 def _guess(given, truth, suspects, otherwise, close):
     """Raise Wrong unless the number is within `close` of the truth."""
     for words, wrong in suspects.items():
@@ -114,7 +107,7 @@ def _guess(given, truth, suspects, otherwise, close):
 
 @exercise
 def start_sum(answer):
-    given, labels = _number(answer), _two_pictures()
+    given, labels = number(answer), _two_pictures()
     truth, _ = softmax_cross_entropy(np.zeros((2, 7, *labels.shape[1:])), labels, reduction="sum")
     counted = np.count_nonzero(labels != VOID)
     _guess(given, truth, {
@@ -132,7 +125,7 @@ def start_sum(answer):
 
 @exercise
 def sum_rate(answer):
-    given, labels = _number(answer), _two_pictures()
+    given, labels = number(answer), _two_pictures()
     counted = np.count_nonzero(labels != VOID)
     _guess(given, 0.01 / counted, {
         "multiplied instead of divided: the sum's gradient is longer, so its rate must be smaller": 0.01 * counted,

@@ -1,7 +1,7 @@
 """The exercises of lesson 08."""
 import numpy as np
 
-from lessons.check.judge import Wrong, equal, exercise, gradient, near, run, value
+from lessons.check.judge import Wrong, equal, exercise, gradient, near, number, run, value
 from minifcn.datasets import VOCSegmentation, harbour
 from minifcn.layers import Conv2d, ConvTranspose2d, MaxPool2d
 from minifcn.metrics import ConfusionMatrix
@@ -99,16 +99,9 @@ def fuse_backward(answer):
     return "both gradients agree with central differences"
 
 
-def _number(answer):
-    answer = value(answer)
-    if isinstance(answer, bool) or not isinstance(answer, int | float | np.number):
-        raise Wrong(f"a number is asked for, not {answer!r}")
-    return float(answer)
-
-
 @exercise
 def nothing_left(answer):
-    mine = _number(answer)
+    mine = number(answer)
     val = VOCSegmentation(harbour.root(), "val")
     matrix = ConfusionMatrix(len(val.classes))
     for i in range(len(val)):
@@ -237,7 +230,7 @@ def _pair(answer):
     answer = value(answer)
     if not isinstance(answer, tuple | list) or len(answer) != 2:
         raise Wrong("two numbers are asked for: the offset into the skip, and the final one")
-    return tuple(_number(part) for part in answer)
+    return tuple(number(part) for part in answer)
 
 
 def _vgg(pad=100, ceil=True):

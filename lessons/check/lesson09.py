@@ -3,7 +3,7 @@ from functools import cache
 
 import numpy as np
 
-from lessons.check.judge import Wrong, equal, exercise, near, run, value
+from lessons.check.judge import Wrong, equal, exercise, near, number, run, value
 from minifcn import load
 from minifcn.datasets import VOCSegmentation, harbour
 from minifcn.metrics import ConfusionMatrix, resolution_bound
@@ -87,13 +87,6 @@ def iu(answer):
     return "equal to ConfusionMatrix.iu, a class that is nowhere and one that is only named among them"
 
 
-def _number(answer):
-    answer = value(answer)
-    if isinstance(answer, bool) or not isinstance(answer, int | float | np.number):
-        raise Wrong(f"a number is asked for, not {answer!r}")
-    return float(answer)
-
-
 @cache
 def _val():
     """(truths, 8s's ConfusionMatrix on val)."""
@@ -107,7 +100,7 @@ def _val():
 
 @exercise
 def empty_mean_iu(answer):
-    answer = _number(answer)
+    answer = number(answer)
     empty = ConfusionMatrix(7)
     data = VOCSegmentation(harbour.root(), "val")
     for labels in (data.labels(i) for i in range(len(data))):
@@ -155,7 +148,7 @@ def culprit(answer):
 
 @exercise
 def in_a_voc_program(answer):
-    answer = _number(answer)
+    answer = number(answer)
     _, matrix = _val()
     right = 100 * matrix.iu.sum() / 21
     if abs(answer - 100 * (matrix.iu.sum() + 14) / 21) < 0.2:
@@ -175,7 +168,7 @@ def in_a_voc_program(answer):
 
 @exercise
 def middle(answer):
-    answer = _number(answer)
+    answer = number(answer)
     row = np.array([[0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0]] * 4)
     assert not resolution_bound(row, 2, 4).any()
     cells = np.array([-1, answer, -1]).reshape(1, 1, 1, 3)

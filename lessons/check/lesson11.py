@@ -4,7 +4,7 @@ from functools import cache
 import numpy as np
 
 from lessons import broken
-from lessons.check.judge import NotWritten, Wrong, exercise, value
+from lessons.check.judge import NotWritten, Wrong, exercise, number, value
 from minifcn.datasets import VOCSegmentation, harbour
 from minifcn.images import nearest
 from minifcn.metrics import IGNORE, ConfusionMatrix
@@ -20,17 +20,13 @@ def _counted():
     return sum(np.count_nonzero(nearest(data.labels(i), 96, 120) != IGNORE) for i in range(8))
 
 
-def _number(answer):
-    return float(value(answer))
-
-
 def _close(a, b, by=0.02):
     return abs(a - b) <= by * abs(b)
 
 
 @exercise
 def rate_for_sum(answer):
-    answer, right = _number(answer), 0.04 / _counted()
+    answer, right = number(answer), 0.04 / _counted()
     for factor, words in (
             (_counted() ** 2, "the other way round: the sum's gradient is the larger one, so its rate must be smaller"),
             (_counted() / 8, "divided by the number of images; but the sum goes over pixels"),
@@ -48,7 +44,7 @@ def rate_for_sum(answer):
 
 @exercise
 def first_sum(answer):
-    answer, right = _number(answer), _counted() * np.log(7)
+    answer, right = number(answer), _counted() * np.log(7)
     if _close(answer, np.log(7)):
         raise Wrong("that is the mean's, ln 7; how many pixels are added up?")
     if _close(answer, 8 * 96 * 120 * np.log(7)):
@@ -109,7 +105,7 @@ def two_pictures(answer):
 
 @exercise
 def factor(answer):
-    answer = _number(answer)
+    answer = number(answer)
     if _close(answer, 100):
         raise Wrong("the step of w is 100 times as large; and the score is w times the feature, which is 100 times as "
                     "large too")
