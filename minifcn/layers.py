@@ -3,6 +3,8 @@ import numpy as np
 
 from minifcn.backend import array_module, to_device
 from minifcn.ops import (
+    average_pool2d,
+    average_pool2d_backward,
     bilinear_kernel,
     conv2d,
     conv2d_backward,
@@ -19,6 +21,9 @@ from minifcn.ops import (
     relu,
     relu_backward,
 )
+from minifcn.ops.im2col import conv_size
+from minifcn.ops.pool import pool_size
+from minifcn.ops.upsample import conv_transpose_size
 
 
 class Layer:
@@ -48,6 +53,17 @@ class Layer:
             raise RuntimeError(f"{type(self).__name__}.backward without forward(x, train=True) before it")
         return self._backward(dy, self.cache)
 
+    def shape(self, shape):
+        """The shape of y for an x of `shape`: (N,C,H,W), or (N,F) between fully connected layers."""
+        n, c, *sides = shape
+        return n, self._channels(c), *map(self._side, sides)
+
+    def _channels(self, c):
+        return c
+
+    def _side(self, side):
+        return side
+
     def to_device(self, device):
         """Move the weights to "cpu" or "gpu"; what is remembered of a forward pass is dropped. Returns the layer."""
         self.params = {name: to_device(value, device) for name, value in self.params.items()}
@@ -58,20 +74,24 @@ class Layer:
 class Conv2d(Layer):
     """conv2d with the weights it owns: w (F,C/G,K,K), and b (F,) unless bias=False.
 
-    Weights are drawn with variance 2 / (C/G K K) [He et al. 2015], or zero with zero=True, as new score layers start.
+    Weights are drawn with variance 2 / (C/G K K) for inputs of root mean square `rms` [He et al. 2015]; without an rng
+    they are zero, as new score layers start.
     """
 
-    def __init__(self, rng, c_in, c_out, k, stride=1, pad=0, dilation=1, groups=1, bias=True, zero=False,
-                 dtype=np.float32):
+    def __init__(self, rng, c_in, c_out, k, stride=1, pad=0, dilation=1, groups=1, bias=True, rms=1, dtype=np.float32):
         super().__init__()
         self.kernel, self.stride, self.pad, self.dilation, self.groups = k, stride, pad, dilation, groups
-        shape = (c_out, c_in // groups, k, k)
-        if zero:
-            w = np.zeros(shape, dtype)
-        else:
-            w = rng.standard_normal(shape, dtype=dtype)  # float32 from the start: VGG's fc6 in float64 takes 0.8 GB
-            w *= (2 / (c_in // groups * k * k)) ** 0.5  # a ReLU halves the variance, the 2 restores it
+        w = np.zeros((c_out, c_in // groups, k, k), dtype)  # memory that nobody writes to costs nothing
+        if rng is not None:
+            rng.standard_normal(dtype=dtype, out=w)  # float32 from the start: VGG's fc6 in float64 takes 0.8 GB
+            w *= (2 / w[0].size) ** 0.5 / rms  # a ReLU halves the variance, the 2 restores it
         self.params = {"w": w} | ({"b": np.zeros(c_out, dtype)} if bias else {})
+
+    def _channels(self, c):
+        return len(self.params["w"])
+
+    def _side(self, side):
+        return conv_size(side, self.kernel, self.stride, self.pad, self.dilation)
 
     def _forward(self, x):
         return conv2d(x, **self.params, stride=self.stride, pad=self.pad, dilation=self.dilation, groups=self.groups)
@@ -88,6 +108,9 @@ class Linear(Layer):
     def __init__(self, w, b):
         super().__init__()
         self.params = {"w": w, "b": b}
+
+    def shape(self, shape):
+        return shape[0], len(self.params["w"])
 
     def _forward(self, x):
         return linear(x, **self.params)
@@ -106,6 +129,9 @@ class ConvTranspose2d(Layer):
         self.kernel, self.stride, self.pad, self.learn = k, stride, pad, learn
         self.params = {"w": bilinear_kernel(channels, k, dtype)}
 
+    def _side(self, side):
+        return conv_transpose_size(side, self.kernel, self.stride, self.pad)
+
     def _forward(self, x):
         return conv_transpose2d(x, self.params["w"], stride=self.stride, pad=self.pad)
 
@@ -122,11 +148,31 @@ class MaxPool2d(Layer):
         super().__init__()
         self.kernel, self.stride, self.pad, self.ceil = k, stride or k, pad, ceil
 
+    def _side(self, side):
+        return pool_size(side, self.kernel, self.stride, self.pad, self.ceil)
+
     def _forward(self, x):
         return max_pool2d(x, self.kernel, stride=self.stride, pad=self.pad, ceil=self.ceil)
 
     def _backward(self, dy, cache):
         return max_pool2d_backward(dy, cache)
+
+
+class AveragePool2d(Layer):
+    """average_pool2d."""
+
+    def __init__(self, k):
+        super().__init__()
+        self.kernel = k
+
+    def _side(self, side):
+        return conv_size(side, self.kernel)
+
+    def _forward(self, x):
+        return average_pool2d(x, self.kernel)
+
+    def _backward(self, dy, cache):
+        return average_pool2d_backward(dy, cache)
 
 
 class ReLU(Layer):
@@ -157,6 +203,22 @@ class Dropout(Layer):
         return dropout_backward(dy, cache)
 
 
+class Scale(Layer):
+    """y[n,c] = w[c] * x[n,c]: a constant a channel, never trained, as Caffe's Scale layers in FCN-8s at-once."""
+
+    def __init__(self, channels, value, dtype=np.float32):
+        super().__init__()
+        self.learn = False
+        self.params = {"w": np.full(channels, value, dtype)}
+
+    def _forward(self, x):
+        w = self.params["w"].reshape(-1, 1, 1)
+        return x * w, (w,)
+
+    def _backward(self, dy, cache):
+        return dy * cache[0]
+
+
 class LocalResponseNorm(Layer):
     """local_response_norm with CaffeNet's constants."""
 
@@ -169,35 +231,3 @@ class LocalResponseNorm(Layer):
 
     def _backward(self, dy, cache):
         return local_response_norm_backward(dy, cache)
-
-
-class Sequential:
-    """Named layers, one after the other, that hand out what lies at named taps and take gradients in there.
-
-    layers: {"conv1_1": layer, ...} in order; taps: names of layers whose outputs forward() returns.
-    """
-
-    def __init__(self, layers, taps=()):
-        self.layers, self.taps = dict(layers), tuple(taps) or (list(layers)[-1],)
-        for tap in self.taps:
-            if tap not in self.layers:
-                raise ValueError(f"tap {tap!r} is none of the layers {', '.join(self.layers)}")
-
-    def forward(self, x, train=False):
-        """{tap: its output}, for every tap."""
-        outputs = {}
-        for name, layer in self.layers.items():
-            x = layer.forward(x, train)
-            if name in self.taps:
-                outputs[name] = x
-        return outputs
-
-    def backward(self, douts):
-        """{tap: gradient of its output}, one for each tap   ->   gradient of the input, None if nobody needs it."""
-        dx = None
-        for name, layer in reversed(self.layers.items()):
-            if name in douts:
-                dx = douts[name] if dx is None else dx + douts[name]  # what two branches used collects from both
-            if dx is not None:
-                dx = layer.backward(dx)
-        return dx

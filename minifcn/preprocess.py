@@ -3,12 +3,17 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+# where the net's channels lie in an image: BGR as Caffe's nets want it, D depth, HHA as its files store it
+ORDERS = {"RGB": (0, 1, 2), "BGR": (2, 1, 0), "HHA": (0, 1, 2), "BGRD": (2, 1, 0, 3), "BGRHHA": (2, 1, 0, 3, 4, 5)}
+PIXEL_RMS = 64  # about the root mean square of a photograph's grey levels round their mean
+
 
 @dataclass(frozen=True)
 class Preprocessing:
     """x[n, c] = (image[n, ..., order[c]] - mean[c]) * scale, with mean in the order of the net's channels.
 
-    order "RGB" or "BGR" (Caffe's nets), mean in grey levels 0..255.
+    order: a name in ORDERS; mean in grey levels 0..255. Depth, D, comes in millimetres, and its natural logarithm is
+    what the mean is taken from; where it is 0, unknown, x is 0, as padding is.
     """
 
     order: str = "RGB"
@@ -16,17 +21,39 @@ class Preprocessing:
     scale: float = 1 / 64
 
     def __post_init__(self):
-        if self.order not in ("RGB", "BGR") or len(self.mean) != 3:
-            raise ValueError(f"order {self.order!r} must be RGB or BGR, with three means, not {self.mean}")
+        if self.order not in ORDERS or len(self.mean) != self.channels:
+            raise ValueError(f"order {self.order!r} must be one of {', '.join(ORDERS)}, with a mean for each channel, "
+                             f"not {self.mean}")
         object.__setattr__(self, "mean", tuple(map(float, self.mean)))
 
+    @property
+    def channels(self):
+        """How many channels images and input have."""
+        return len(self.order)
+
     def __call__(self, images):
-        """uint8 (N,H,W,3) RGB -> float32 (N,3,H,W)."""
-        images = images if self.order == "RGB" else images[..., ::-1]
-        x = images.transpose(0, 3, 1, 2).astype(np.float32, order="C")
-        x -= np.float32(self.mean).reshape(3, 1, 1)
+        """uint8 (N,H,W,C), or uint16 where one is depth -> float32 (N,C,H,W)."""
+        x = images.transpose(0, 3, 1, 2)[:, ORDERS[self.order]].astype(np.float32, order="C")
+        if "D" in self.order:
+            depth = x[:, self.order.index("D")]
+            known = depth > 0
+            np.log(depth, out=depth, where=known)
+            depth[~known] = self.mean[self.order.index("D")]
+        x -= np.float32(self.mean).reshape(-1, 1, 1)
         x *= np.float32(self.scale)
         return x
 
     def to_dict(self):
         return asdict(self)
+
+
+# means of the authors' data layers, in grey levels, nothing scaled [fcn.berkeleyvision.org]
+VOC_MEAN = Preprocessing("BGR", (104.00698793, 116.66876762, 122.67891434), 1.0)
+CONTEXT_MEAN = Preprocessing("BGR", (104.007, 116.669, 122.679), 1.0)
+SIFTFLOW_MEAN = Preprocessing("BGR", (114.578, 115.294, 108.353), 1.0)
+NYUD_MEAN = {
+    "color": Preprocessing("BGR", (116.190, 97.203, 92.318), 1.0),
+    "hha": Preprocessing("HHA", (132.431, 94.076, 118.477), 1.0),
+    "color-d": Preprocessing("BGRD", (116.190, 97.203, 92.318, 7.844), 1.0),
+    "color-hha": Preprocessing("BGRHHA", (116.190, 97.203, 92.318, 132.431, 94.076, 118.477), 1.0),
+}

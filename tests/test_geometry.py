@@ -8,11 +8,12 @@ from tiny_nets import NAMES, PADS, tiny_body, tiny_net
 from minifcn.layers import Conv2d, ConvTranspose2d, MaxPool2d, ReLU
 from minifcn.nets import build
 from minifcn.nets.fcn import SKIPS, Head
-from minifcn.nets.geometry import Grid, overlap, reach, receptive_field
+from minifcn.nets.geometry import Grid, reach, receptive_field
+from minifcn.nets.joints import Crop
 
 
 def conv(k, stride=1, pad=0, dilation=1):
-    return Conv2d(None, 1, 1, k, stride, pad, dilation, zero=True)
+    return Conv2d(None, 1, 1, k, stride, pad, dilation)
 
 
 def grid_after(layers):
@@ -31,32 +32,31 @@ def vgg16(rng, pad):
 @pytest.mark.parametrize("pad", [0, 69, 81, 100])
 def test_the_grids_of_vgg16(rng, pad):
     """Steps and origins of every map, for padding P on the first convolution."""
-    grids = {skips: Head(vgg16(rng, pad), SKIPS[skips], 2) for skips in NAMES}
-    maps = grids["fcn8s"].grids
+    grids = {name: Head(vgg16(rng, pad), 2, SKIPS[name]).grids for name in NAMES}
+    maps = grids["fcn8s"]
     assert maps["pool3"] == Grid(8, 4.5 - pad)
     assert maps["pool4"] == Grid(16, 8.5 - pad)
     assert maps["pool5"] == Grid(32, 16.5 - pad)
     assert maps["fc6"] == maps["drop7"] == Grid(32, 112.5 - pad)
-    assert maps["up_to_pool4"] == Grid(16, 88.5 - pad)
-    assert maps["up_to_pool3"] == Grid(8, 76.5 - pad)
-    assert [grids[name].final for name in NAMES] == [Grid(1, a - pad) for a in (81, 73, 69)]
+    assert maps["upscore2"] == maps["fuse_pool4"] == Grid(16, 88.5 - pad)
+    assert maps["upscore_pool4"] == maps["fuse_pool3"] == Grid(8, 76.5 - pad)
+    last = zip(NAMES, ("upscore", "upscore16", "upscore8"), strict=True)
+    assert [grids[name][up] for name, up in last] == [Grid(1, a - pad) for a in (81, 73, 69)]
+    assert all(grids[name]["score"] == Grid() for name in NAMES)
 
 
 def test_the_crops_of_vgg16_padded_by_100_are_19_and_5_27_and_5_9_31(rng):
-    crops = []
-    for name in NAMES:
-        head = Head(vgg16(rng, 100), SKIPS[name], 2)
-        crops += [head.grids[skip].offset(head.grids[f"up_to_{skip}"]) for skip in SKIPS[name]]
-        crops.append(head.final.offset(Grid()))
+    crops = [layer.offset for name in NAMES for layer in Head(vgg16(rng, 100), 2, SKIPS[name]).graph.layers.values()
+             if isinstance(layer, Crop)]
     assert crops == [19, 5, 27, 5, 9, 31]
 
 
 def test_maps_that_fit_begin_with_the_image_and_need_no_crop(rng):
     """The first cell of step J covers the first J pixels: its centre is (J - 1)/2."""
-    for head in (Head(tiny_body(rng), SKIPS["fcn8s"], 2), build("fcn8s", classes=2).head):
-        for name, step in (("pool3", 8), ("pool4", 16), ("drop7", 32), ("up_to_pool4", 16), ("up_to_pool3", 8)):
+    for head in (Head(tiny_body(rng), 2, SKIPS["fcn8s"]), build("fcn8s", classes=2).head):
+        for name, step in (("pool3", 8), ("pool4", 16), ("drop7", 32), ("upscore2", 16), ("upscore_pool4", 8)):
             assert head.grids[name] == Grid(step, (step - 1) / 2)
-        assert head.final == Grid(1, 0)
+        assert head.grids["upscore8"] == Grid(1, 0)
 
 
 ALEXNET = [conv(11, 4, 100), MaxPool2d(3, 2), conv(5, pad=2), MaxPool2d(3, 2), conv(3, pad=1), conv(3, pad=1),
@@ -114,24 +114,10 @@ def test_a_cell_lies_in_the_middle_of_what_it_is_upsampled_to(k, stride, pad, ce
     np.testing.assert_allclose(np.mean(written), 0.5 + stride * cell, atol=1e-12)
 
 
-@given(step=st.sampled_from([1, 8, 16]), offset=st.integers(-4, 4), a=st.tuples(*[st.integers(5, 9)] * 2),
-       b=st.tuples(*[st.integers(5, 9)] * 2))
-def test_the_overlap_of_two_maps_is_the_cells_they_have_in_common(step, offset, a, b):
-    """Either map may begin first, and end last."""
-    grid_a, grid_b = Grid(step, -3.5), Grid(step, -3.5 + offset * step)
-    in_a, in_b, *sizes = overlap(grid_a, grid_b, a, b)
-    for size, cells_a, cells_b in zip(sizes, a, b, strict=True):
-        at_a = [grid_a.origin + step * i for i in range(cells_a)]
-        at_b = [grid_b.origin + step * i for i in range(cells_b)]
-        assert at_a[in_a:in_a + size] == at_b[in_b:in_b + size] == sorted(set(at_a) & set(at_b))
-
-
 @pytest.mark.parametrize("other", [Grid(8, 4), Grid(16, 3.5), Grid(4, 3.5)], ids=str)
 def test_grids_that_do_not_fall_on_each_other_are_an_error(other):
     with pytest.raises(ValueError, match="do not fall on each other"):
         Grid(8, 3.5).offset(other)
-    with pytest.raises(ValueError, match="do not fall on each other"):
-        overlap(Grid(8, 3.5), other, (5, 6), (7, 8))
 
 
 # --- grids against nets ------------------------------------------------------------------------------------------

@@ -4,7 +4,17 @@ import pytest
 
 from minifcn.backend import to_device, to_numpy
 from minifcn.gradcheck import assert_gradient
-from minifcn.layers import Conv2d, ConvTranspose2d, Dropout, Linear, LocalResponseNorm, MaxPool2d, ReLU, Sequential
+from minifcn.layers import (
+    AveragePool2d,
+    Conv2d,
+    ConvTranspose2d,
+    Dropout,
+    Linear,
+    LocalResponseNorm,
+    MaxPool2d,
+    ReLU,
+    Scale,
+)
 from minifcn.ops import bilinear_kernel
 
 SHAPE = (2, 4, 7, 6)
@@ -21,8 +31,10 @@ LAYERS = {
     "learned upsampling": lambda rng: ConvTranspose2d(4, 5, 3, pad=1, learn=True, dtype=np.float64),
     "fixed upsampling": lambda rng: ConvTranspose2d(4, 4, 2, pad=1, dtype=np.float64),
     "fully connected": lambda rng: Linear(np.empty((3, 4 * 7 * 6)), np.empty(3)),
+    "scale": lambda rng: Scale(4, 0.01, dtype=np.float64),
     "pooling": lambda rng: MaxPool2d(2),
     "overlapping pooling": lambda rng: MaxPool2d(3, 2, pad=1),
+    "average pooling": lambda rng: AveragePool2d(5),
     "relu": lambda rng: ReLU(),
     "dropout": lambda rng: Dropout(0.4),
     "response norm": lambda rng: LocalResponseNorm(size=3, alpha=0.5),
@@ -67,7 +79,7 @@ def test_what_is_learned_has_a_gradient_and_nothing_else_has(rng, name):
     layer = made(name, rng)
     dy = np.ones(layer.forward(distinct(rng), train=True).shape)
     layer.backward(dy)
-    assert set(layer.grads) == (set() if name == "fixed upsampling" else set(layer.params))
+    assert set(layer.grads) == (set() if name in ("fixed upsampling", "scale") else set(layer.params))
     layer.learn = False
     layer.backward(dy)
     assert layer.grads == {}
@@ -150,7 +162,18 @@ def test_grouped_weights_count_the_channels_of_one_group(rng):
 
 
 def test_score_layers_start_at_zero_and_draw_nothing():
-    assert not Conv2d(None, 3, 4, 1, zero=True).params["w"].any()
+    assert not Conv2d(None, 3, 4, 1).params["w"].any()
+
+
+def test_weights_for_large_inputs_are_as_much_smaller(rng):
+    unit, pixels = (Conv2d(np.random.default_rng(1), 3, 4, 5, rms=rms).params["w"] for rms in (1, 64))
+    np.testing.assert_allclose(64 * pixels, unit, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_shape_foretold_is_the_shape_that_comes(rng, name):
+    layer = made(name, rng)
+    assert layer.shape(SHAPE) == layer.forward(distinct(rng)).shape
 
 
 def test_upsampling_starts_bilinear():
@@ -171,56 +194,3 @@ def test_dropout_draws_from_its_seed(rng):
     np.testing.assert_array_equal(layer.forward(x, train=True), first)
     layer.seed = [3, 2]
     assert (layer.forward(x, train=True) != first).any()
-
-
-def stack(rng):
-    """Two convolutions with a tap after the first: what lies there is used twice, by the second and by the caller."""
-    layers = {"conv1": float64_conv(rng, 4, 3, 3, pad=1), "relu1": ReLU(), "conv2": float64_conv(rng, 3, 2, 2)}
-    for name in ("conv1", "conv2"):
-        layers[name].params["b"][...] = rng.normal(size=layers[name].params["b"].shape)
-    return Sequential(layers, ["relu1", "conv2"])
-
-
-def test_taps_hand_out_what_lies_there(rng):
-    net, x = stack(rng), distinct(rng)
-    relu1 = net.layers["relu1"].forward(net.layers["conv1"].forward(x))
-    outputs = net.forward(x)
-    assert list(outputs) == ["relu1", "conv2"]
-    np.testing.assert_array_equal(outputs["relu1"], relu1)
-    np.testing.assert_array_equal(outputs["conv2"], net.layers["conv2"].forward(relu1))
-
-
-def test_a_tap_that_is_used_twice_collects_both_gradients(rng):
-    net, x = stack(rng), distinct(rng)
-    douts = {tap: rng.normal(size=y.shape) for tap, y in net.forward(x, train=True).items()}
-    kept = {tap: dy.copy() for tap, dy in douts.items()}
-    dx = net.backward(douts)
-
-    def both(x):
-        return sum(np.sum(y * kept[tap]) for tap, y in net.forward(x).items())
-
-    assert_gradient(both, x, 1.0, dx, "x")
-    conv1 = net.layers["conv1"]
-    for key, dw in conv1.grads.items():
-        def of_param(value, key=key):
-            conv1.params = {**conv1.params, key: value}
-            return both(x)
-        assert_gradient(of_param, conv1.params[key], 1.0, dw, key)
-    for tap in douts:
-        np.testing.assert_array_equal(douts[tap], kept[tap])  # the caller's arrays stay as they were
-
-
-def test_layers_after_the_last_gradient_have_none_to_give(rng):
-    net = stack(rng)
-    y = net.forward(distinct(rng), train=True)["relu1"]
-    assert net.backward({"relu1": y}).shape == SHAPE
-    assert net.layers["conv1"].grads and not net.layers["conv2"].grads
-
-
-def test_without_taps_the_last_layer_is_the_tap(rng):
-    assert list(Sequential({"a": ReLU(), "b": ReLU()}).forward(distinct(rng))) == ["b"]
-
-
-def test_a_tap_that_is_no_layer_is_an_error_that_names_them():
-    with pytest.raises(ValueError, match="'pool9' is none of the layers conv, relu"):
-        Sequential({"conv": ReLU(), "relu": ReLU()}, ["pool9"])

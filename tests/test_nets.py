@@ -5,7 +5,7 @@ from tiny_nets import NAMES, PADS, image, labels_for, randomise, tiny_net
 
 from minifcn.gradcheck import assert_gradient
 from minifcn.nets import build
-from minifcn.nets.fcn import FCN, Head
+from minifcn.nets.fcn import FCN, SKIPS, Head
 from minifcn.ops import conv2d, conv_transpose2d, crop, softmax_cross_entropy, softmax_cross_entropy_backward
 
 # --- sizes -------------------------------------------------------------------------------------------------------
@@ -38,7 +38,7 @@ def test_padding_an_upsampling_layer_by_p_is_cropping_what_it_makes_by_p(rng, na
     net, x = tiny_net(name, rng, classes=3), image(rng)
     scores = net.forward(x)
     net.body.fits = False
-    cropping = FCN(name, net.body, Head(net.body, net.head.skips, 3, dtype=np.float64), 3)
+    cropping = FCN(name, net.body, Head(net.body, 3, SKIPS[name], dtype=np.float64))
     cropping.load(net.params)
     np.testing.assert_allclose(cropping.forward(x), scores, rtol=0, atol=1e-12)
 

@@ -30,13 +30,13 @@ def tiny_body(rng, pad=1, convs=(1, 1, 1, 1, 1), width=2, dropout=0.0, dtype=np.
     layers["drop6"] = Dropout(dropout)
     conv("fc7", 1, 0)
     layers["drop7"] = Dropout(dropout)
-    return Body("tiny", layers, {"pool3": width, "pool4": width, "drop7": width}, "drop7", fits, Preprocessing())
+    return Body("tiny", layers, {"pool3": width, "pool4": width, "drop7": width}, fits, Preprocessing())
 
 
 def tiny_net(name, rng, classes=2, learn_upsampling=False, dtype=np.float64, **options):
     """A net over tiny_body() with random weights and biases in every layer that learns."""
     body = tiny_body(rng, dtype=dtype, **options)
-    net = FCN(name, body, Head(body, SKIPS[name], classes, learn_upsampling, dtype), classes)
+    net = FCN(name, body, Head(body, classes, SKIPS[name], learn_upsampling=learn_upsampling, dtype=dtype))
     randomise(net, rng)
     return net
 

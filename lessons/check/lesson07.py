@@ -93,7 +93,7 @@ def backward32s(answer):
     truth = {name: g.copy() for name, g in net.grads.items()}
     for layer in net.layers.values():
         layer.grads = {}
-    cache, up, order = net.head.caches[-1], x, []
+    cache, up, order = net.head.graph.layers["score"].cache, x, []
     for name, layer in net.layers.items():
         up = layer._infer(up)[0]
         layer.backward = _watched(name, layer.backward, up.shape, order)

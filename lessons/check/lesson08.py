@@ -237,9 +237,9 @@ def _vgg(pad=100, ceil=True):
     layers = {}
     for i, convs in enumerate((2, 2, 3, 3, 3), 1):
         for j in range(convs):
-            layers[f"conv{i}_{j + 1}"] = Conv2d(None, 1, 1, 3, pad=pad if i == 1 and j == 0 else 1, zero=True)
+            layers[f"conv{i}_{j + 1}"] = Conv2d(None, 1, 1, 3, pad=pad if i == 1 and j == 0 else 1)
         layers[f"pool{i}"] = MaxPool2d(2, ceil=ceil)
-    return layers | {"fc6": Conv2d(None, 1, 1, 7, zero=True)}
+    return layers | {"fc6": Conv2d(None, 1, 1, 7)}
 
 
 def _crops(skips):

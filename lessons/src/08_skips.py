@@ -662,7 +662,7 @@ maps = train_features(net)
 
 def learn(members, steps=60):
     """Fresh score layers for {name: factor}, trained so that their sum is right -> {name: scores on val}"""
-    score = {name: Conv2d(None, maps[name].shape[1], 7, 1, zero=True) for name in members}
+    score = {name: Conv2d(None, maps[name].shape[1], 7, 1) for name in members}
     upscore = {name: ConvTranspose2d(7, 2 * factor, factor, factor // 2) for name, factor in members.items()}
     optimisers, rng = {name: SGD(score[name].params, 1e-2, momentum=0.9) for name in members}, np.random.default_rng(0)
     for _ in range(steps):
@@ -761,7 +761,7 @@ print("the same scores; enlarged on the way:", larger[0].size, "numbers, or", la
 # %%
 def vgg(pad):
     def conv(k, pad):
-        return Conv2d(None, 1, 1, k, pad=pad, zero=True)
+        return Conv2d(None, 1, 1, k, pad=pad)
 
     layers = {}
     for block, convs in enumerate((2, 2, 3, 3, 3), 1):
@@ -1003,7 +1003,7 @@ print("offsets:", crops(skips))
 # %%
 mini = net.head.grids
 assert all(mini[name] == Grid(step, (step - 1) / 2) for name, step in (("pool3", 8), ("pool4", 16), ("drop7", 32)))
-assert mini["up_to_pool4"] == mini["pool4"] and mini["up_to_pool3"] == mini["pool3"]
+assert mini["upscore2"] == mini["pool4"] and mini["upscore_pool4"] == mini["pool3"]
 print("mini's origins:", *(f"{name} {mini[name].origin}" for name in ("pool3", "pool4", "drop7")))
 
 # %% [markdown]

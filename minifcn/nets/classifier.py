@@ -7,41 +7,49 @@ Its fully connected layers hold the same numbers as an FCN's convolutions, in th
 import numpy as np
 
 from minifcn.layers import Linear
-from minifcn.nets.geometry import Grid
+from minifcn.nets.graph import Graph
 from minifcn.nets.net import Net
 
 
 class Classifier(Net):
-    """The body's layers, those named fc... fully connected, and fc8 for the classes. `side`: of the images it takes."""
+    """The body's layers, those named fc... fully connected, and a last one for the classes, fc8 but in GoogLeNet.
+
+    `side`: of the images it takes.
+    """
 
     def __init__(self, rng_for, body, classes, dtype=np.float32):
         super().__init__("classifier", body, classes)
-        grid, self.side, self.layers = Grid(), None, {}
-        for name, layer in body.layers.items():
+        self.side = body.side
+        layers, inputs = {}, {}
+        for name, layer, sources in body.walk():
             if name.startswith("fc"):
-                self.side = self.side or grid.step * layer.kernel  # fc6 fits into the last map in one place
                 w, b = layer.params["w"], layer.params["b"]
                 layer = Linear(w.reshape(len(w), -1), b)
-            self.layers[name] = layer
-            grid = grid.after(layer)
-        numbers = body.channels[body.coarse]
-        w = rng_for("fc8").standard_normal((classes, numbers), dtype=dtype)
-        w *= numbers**-0.5  # no ReLU follows
-        self.layers["fc8"] = Linear(w, np.zeros(classes, dtype))
+            layers[name], inputs[name] = layer, sources
+        w = np.zeros((classes, body.channels[body.coarse]), dtype)
+        if (rng := rng_for(body.last)) is not None:
+            rng.standard_normal(dtype=dtype, out=w)
+            w *= w.shape[1] ** -0.5  # no ReLU follows
+        layers[body.last] = Linear(w, np.zeros(classes, dtype))
+        self.graph = Graph(layers, inputs)
+        self.graph.find_needs({"data": False})
+
+    @property
+    def layers(self):
+        """All layers by name, in the order of the forward pass."""
+        return self.graph.layers
 
     def forward(self, x, train=False):
-        """Scores of every class for every image: x (N,3,side,side), preprocessed -> (N,classes).
+        """Scores of every class for every image: x (N,C,side,side), preprocessed -> (N,classes).
 
         Raises ValueError for images of another size: fully connected layers have no weights for them.
         """
-        if x.ndim != 4 or x.shape[1:] != (3, self.side, self.side):
-            raise ValueError(f"x must be (N,3,{self.side},{self.side}) for this classifier, not {x.shape}; "
+        wanted = self.preprocess.channels, self.side, self.side
+        if x.ndim != 4 or x.shape[1:] != wanted:
+            raise ValueError(f"x must be (N,{','.join(map(str, wanted))}) for this classifier, not {x.shape}; "
                              "an FCN made from it takes any size (minifcn.nets.surgery)")
-        for layer in self.layers.values():
-            x = layer.forward(x, train)
-        return x
+        return self.graph.forward({"data": x}, train)[self.body.last]
 
     def backward(self, dscores):
         """Fill `grads` from the gradient of the scores, (N,classes)."""
-        for layer in reversed(self.layers.values()):
-            dscores = layer.backward(dscores)
+        self.graph.backward({self.body.last: dscores})

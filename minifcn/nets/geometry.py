@@ -12,6 +12,7 @@ and P = 100 this gives a = -19 for the upsampled map, and the image starts 19 ce
 from dataclasses import dataclass
 
 from minifcn.layers import ConvTranspose2d
+from minifcn.nets.joints import Crop
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Grid:
         if isinstance(layer, ConvTranspose2d):
             step = self.step / layer.stride
             return Grid(step, self.origin - ((layer.kernel - 1) / 2 - layer.pad) * step)
+        if isinstance(layer, Crop):
+            return Grid(self.step, self.origin + layer.offset * self.step)
         reach = layer.dilation * (layer.kernel - 1)
         return Grid(self.step * layer.stride, self.origin + (reach / 2 - layer.pad) * self.step)
 
@@ -34,21 +37,27 @@ class Grid:
 
         Raises ValueError where the grids do not fall on each other.
         """
-        cells = (other.origin - self.origin) / self.step
-        if self.step != other.step or cells != round(cells):
+        if self.step != other.step or not self.meets(other):
             raise ValueError(f"{self} and {other} do not fall on each other: no crop can align them")
-        return round(cells)
+        return round((other.origin - self.origin) / self.step)
+
+    def meets(self, other):
+        """Whether a cell of this grid, prolonged, falls on the first of `other`."""
+        return (other.origin - self.origin) / self.step % 1 == 0
 
 
-def overlap(a, b, a_shape, b_shape):
-    """What two maps share: (offset in a, offset in b, height, width), for their grids and (height, width).
+def grids(graph, given):
+    """{name: Grid} of every map in a graph, `given` those that it is given.
 
-    In the papers' padded nets the skip is the larger map, in nets that pad to fit the upsampled one is.
+    Raises ValueError where maps are added or joined whose cells do not fall on each other.
     """
-    offset = a.offset(b)
-    in_a, in_b = max(offset, 0), max(-offset, 0)
-    height, width = (min(m - in_a, n - in_b) for m, n in zip(a_shape, b_shape, strict=True))
-    return in_a, in_b, height, width
+    found = dict(given)
+    for name, layer, sources in graph.walk():
+        first, *others = (found[source] for source in sources)
+        if not isinstance(layer, Crop) and any(other != first for other in others):
+            raise ValueError(f"{name} joins maps of different grids: {first} and {others}")
+        found[name] = first.after(layer)
+    return found
 
 
 def receptive_field(layers):
@@ -60,15 +69,27 @@ def receptive_field(layers):
     return int(field)
 
 
+def fields(graph, maps, given):
+    """{name: pixels along one axis that a cell sees}, the most by any way there; `maps` the grids, `given` as there.
+
+    What a transposed convolution makes sees up to ceil(K/S) cells of what it was given.
+    """
+    seen = dict(given)
+    for name, layer, sources in graph.walk():
+        if isinstance(layer, ConvTranspose2d):
+            cells = -(-layer.kernel // layer.stride)
+        else:
+            cells = layer.dilation * (layer.kernel - 1) + 1
+        seen[name] = int(max(seen[source] + (cells - 1) * maps[source].step for source in sources))
+    return seen
+
+
 def reach(net):
     """(margin, step): how far from a pixel the image can matter to its scores, rounded up to whole steps of the net.
 
     Half the receptive field of the coarsest map, and that map's cells themselves lie up to two steps away: each of the
     upsampling layers looks at the cells on both sides, their steps halving.
     """
-    layers = list(net.body.layers.values())
-    step = 1
-    for layer in layers:
-        step *= layer.stride
-    margin = receptive_field(layers) // 2 + 2 * step
+    step = int(max(grid.step for grid in net.body.grids.values()))
+    margin = max(net.body.fields.values()) // 2 + 2 * step
     return -(-margin // step) * step, step

@@ -1,34 +1,68 @@
-"""How much memory a training step takes, from the sizes of its maps alone."""
-from minifcn.layers import Conv2d, Dropout, MaxPool2d, ReLU
-from minifcn.ops.im2col import conv_size
-from minifcn.ops.pool import pool_size
+"""How much memory a net takes, from the sizes of its maps alone."""
+from collections import Counter
+from math import prod
+
+from minifcn.layers import Dropout, LocalResponseNorm, MaxPool2d, ReLU, Scale
+from minifcn.nets.graph import active
+from minifcn.nets.joints import Concat
+from minifcn.nets.structure import rows
 
 
 def step_bytes(net, n, height, width, slots=2):
     """About how many bytes a training step on n images holds at its peak.
 
-    What is kept for the backward pass: the input, and what every ReLU, pooling and dropout gives (a convolution's own
-    output is let go once its ReLU has it). What the loss keeps: scores, probabilities and their gradient in full size,
-    and as much as three maps for the labels. On top of both the gradients before and after the largest map (of a frozen
-    body: the largest map twice on the way forward, before there is a loss), or while the loss is computed one more map
-    of scores. Weights, gradients and `slots` of the optimiser are always there; buffers of some MB are not counted.
+    What is kept for the backward pass: the input, and what every ReLU, pooling, normalisation, dropout, scale and
+    concatenation gives (a convolution's own output is let go once its ReLU has it). What the loss keeps: scores,
+    probabilities and their gradient in full size, and as much as three maps for the labels. On top of both the
+    gradients before and after the largest map (where nothing below the head is trained: the largest map twice on the
+    way forward, before there is a loss), or while the loss is computed one more map of scores. Weights, gradients and
+    `slots` of the optimiser are always there; buffers of some MB are not counted.
     """
-    item = next(iter(net.params.values())).itemsize
-    kept = largest = n * 3 * height * width
-    c, h, w = 3, height, width
-    for layer in net.body.layers.values():
-        if isinstance(layer, Conv2d):
-            c = layer.params["w"].shape[0]
-            h, w = (conv_size(side, layer.kernel, layer.stride, layer.pad, layer.dilation) for side in (h, w))
-        elif isinstance(layer, MaxPool2d):
-            h, w = (pool_size(side, layer.kernel, layer.stride, layer.pad, layer.ceil) for side in (h, w))
-        size = n * c * h * w
+    kept = largest = n * net.preprocess.channels * height * width
+    trained = False
+    for row in rows(net, height, width, n):
+        if row.name not in net.body.layers:
+            continue
+        size = prod(row.shape)
         largest = max(largest, size)
-        if isinstance(layer, ReLU | MaxPool2d) or isinstance(layer, Dropout) and layer.p:
-            kept += 0 if net.frozen else size
-    scores = n * net.classes * height * width
-    loss = 3 * (scores + n * height * width)
+        if active(row.layer):
+            trained = True
+            kept += size * _kept(row.layer)
+    scores = n * sum(head.classes for head in net.heads) * height * width
+    loss = 3 * (scores + n * len(net.heads) * height * width)
     learned = sum(net.params[name].size for name in net.learned)
-    weights = sum(value.size for value in net.params.values())
-    peak = kept + max(2 * largest + (0 if net.frozen else loss), loss + scores)
-    return item * (peak + weights + (1 + slots) * learned)
+    peak = kept + max(2 * largest + (loss if trained else 0), loss + scores)
+    return _item(net) * (peak + _weights(net) + (1 + slots) * learned)
+
+
+def inference_bytes(net, n, height, width):
+    """About how many bytes inference on n images holds at its peak: the weights, and the maps that are still needed."""
+    found = rows(net, height, width, n)
+    uses = Counter(source for row in found for source in row.sources)
+    sizes = {"data": n * net.preprocess.channels * height * width}
+    peak = 0
+    for row in found:
+        sizes[row.name] = prod(row.shape)
+        peak = max(peak, sum(sizes.values()))
+        for source in row.sources:
+            uses[source] -= 1
+            if not uses[source]:
+                del sizes[source]
+    return _item(net) * (peak + _weights(net))
+
+
+def _kept(layer):
+    """How many maps of its output's size a layer and the next one remember."""
+    if isinstance(layer, Dropout):
+        return 2 if layer.p else 0  # its mask, too
+    if isinstance(layer, LocalResponseNorm):
+        return 2  # its divisor, too
+    return int(isinstance(layer, ReLU | MaxPool2d | Concat | Scale))
+
+
+def _item(net):
+    return next(iter(net.params.values())).itemsize
+
+
+def _weights(net):
+    return sum(value.size for value in net.params.values())

@@ -10,9 +10,10 @@ from minifcn.preprocess import Preprocessing
 STAGES = ((16,), (32,), (64, 64), (128, 128), (128, 128))
 
 
-def mini(rng_for, dtype, dropout=0.0):
-    """The body; rng_for(name) gives each layer random numbers of its own."""
-    layers, c_in = {}, 3
+def mini(rng_for, dtype, *, classifier=False, dropout=0.0, preprocess=None):
+    """The body, a classifier's or not; rng_for(name) gives each layer random numbers of its own."""
+    preprocess = preprocess or Preprocessing()
+    layers, c_in = {}, preprocess.channels
 
     def conv(name, c_out, k):
         nonlocal c_in
@@ -29,4 +30,4 @@ def mini(rng_for, dtype, dropout=0.0):
         layers[name.replace("fc", "relu")] = ReLU()
         layers[name.replace("fc", "drop")] = Dropout(dropout)
     channels = {"pool3": 64, "pool4": 128, "drop7": 192}
-    return Body("mini", layers, channels, "drop7", True, Preprocessing())
+    return Body("mini", layers, channels, True, preprocess, side=96)

@@ -3,7 +3,7 @@ from types import MappingProxyType
 from zlib import crc32
 
 from minifcn.backend import to_device
-from minifcn.layers import ConvTranspose2d, Dropout
+from minifcn.layers import ConvTranspose2d, Dropout, Scale
 
 
 class Net:
@@ -11,8 +11,6 @@ class Net:
 
     def __init__(self, name, body, classes):
         self.name, self.body, self.classes, self.device = name, body, classes, "cpu"
-        first = next(iter(body.layers.values()))
-        first.need_dx = False  # nobody asks for the gradient of the image
         self.preprocess = body.preprocess
 
     @property
@@ -31,9 +29,9 @@ class Net:
         return [f"{name}.{key}" for name, layer in self.layers.items() if layer.learn for key in layer.params]
 
     def fixed(self, name):
-        """Whether a parameter is the kernel of an upsampling layer that is not trained."""
+        """Whether a parameter is a constant by design: an upsampling kernel that is not trained, or a scale."""
         layer = self.layers[name.rpartition(".")[0]]
-        return isinstance(layer, ConvTranspose2d) and not layer.learn
+        return isinstance(layer, ConvTranspose2d | Scale) and not layer.learn
 
     def _named(self, what):
         return MappingProxyType({f"{name}.{key}": value for name, layer in self.layers.items()

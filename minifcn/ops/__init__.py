@@ -17,14 +17,14 @@ from minifcn.ops.linear import linear, linear_backward
 from minifcn.ops.loss import softmax_cross_entropy, softmax_cross_entropy_backward
 from minifcn.ops.norm import local_response_norm, local_response_norm_backward
 from minifcn.ops.pointwise import dropout, dropout_backward, relu, relu_backward
-from minifcn.ops.pool import max_pool2d, max_pool2d_backward
+from minifcn.ops.pool import average_pool2d, average_pool2d_backward, max_pool2d, max_pool2d_backward
 from minifcn.ops.upsample import bilinear_kernel, crop, crop_backward
 
 __all__ = [
-    "bilinear_kernel", "col2im", "conv2d", "conv2d_backward", "conv_transpose2d", "conv_transpose2d_backward", "crop",
-    "crop_backward", "dropout", "dropout_backward", "im2col", "linear", "linear_backward", "local_response_norm",
-    "local_response_norm_backward", "max_pool2d", "max_pool2d_backward", "relu", "relu_backward",
-    "softmax_cross_entropy", "softmax_cross_entropy_backward",
+    "average_pool2d", "average_pool2d_backward", "bilinear_kernel", "col2im", "conv2d", "conv2d_backward",
+    "conv_transpose2d", "conv_transpose2d_backward", "crop", "crop_backward", "dropout", "dropout_backward", "im2col",
+    "linear", "linear_backward", "local_response_norm", "local_response_norm_backward", "max_pool2d",
+    "max_pool2d_backward", "relu", "relu_backward", "softmax_cross_entropy", "softmax_cross_entropy_backward",
 ]
 
 # Channels in and out, and pixels an image, from which Winograd's fewer products are worth its transforms. Measured on

@@ -1,4 +1,4 @@
-"""Max pooling.
+"""Max pooling, and average pooling.
 
 N images, C channels, H x W pixels in, U x V windows out, K window side, S stride, P padding on every side.
 """
@@ -76,6 +76,29 @@ def max_pool2d_backward(dy, cache):
                 xp.multiply(dout[s][seen], hit, out=dplanes[s, rows, columns])
 
     spread(some, n * c, x.size, xp)
+    return dx
+
+
+def average_pool2d(x, k):
+    """y[n,c,u,v] = 1/K^2 sum_{i,j} x[n, c, u + i, v + j], stride 1, no padding: the end of GoogLeNet as a classifier.
+
+    x (N,C,H,W)   ->   y (N,C,H-K+1,W-K+1), cache.   Raises ValueError where the window does not fit.
+    """
+    u, v = (pool_size(side, k, 1) for side in x.shape[2:])
+    y = sum(x[:, :, i:i + u, j:j + v] for i in range(k) for j in range(k))
+    y /= k * k
+    return y, (x.shape, k)
+
+
+def average_pool2d_backward(dy, cache):
+    """dx = dy / K^2 at all pixels of each window, added up where windows overlap. dy (N,C,U,V)   ->   dx (N,C,H,W)"""
+    shape, k = cache
+    dx = array_module(dy).zeros(shape, dy.dtype)
+    u, v = dy.shape[2:]
+    share = dy / (k * k)
+    for i in range(k):
+        for j in range(k):
+            dx[:, :, i:i + u, j:j + v] += share
     return dx
 
 
