@@ -6,6 +6,7 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import archives
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
@@ -14,6 +15,7 @@ from refusal import refused
 from minifcn.datasets import VOCSegmentation
 from minifcn.datasets.voc import VOC_CLASSES
 from minifcn.images import read_image, read_labels, resize
+from minifcn.palette import voc_colors
 
 CLASSES = ("ground", "boat", "hut")
 ORIENTATION, TURN_LEFT = 0x0112, 8  # EXIF: stored lying on its side
@@ -144,11 +146,12 @@ def test_colors_are_the_masks_own_palette_where_it_tells_the_classes_apart(tmp_p
 
 # ---- check
 
-def test_check_tells_which_classes_are_where_and_counts_on(tmp_path):
-    data = VOCSegmentation(folder(tmp_path, {"a": (0, 1, 255), "b": (2,), "c": (0,)}))
+def test_check_counts_the_pixels_of_every_class_in_every_image(tmp_path):
+    data = VOCSegmentation(folder(tmp_path, {"a": (0, 1, 255), "b": (2,), "c": mask(0, 0, 1, height=11, width=9)}))
     steps = []
-    present = data.check(progress=lambda: steps.append(1))
-    assert present.astype(int).tolist() == [[1, 1, 0], [0, 0, 1], [1, 0, 0]] and len(steps) == 3
+    (counts,), sizes = data.check(progress=lambda: steps.append(1))
+    assert counts.tolist() == [[200, 200, 0], [0, 0, 600], [66, 33, 0]] and len(steps) == 3
+    assert sizes.tolist() == [[20, 30], [20, 30], [11, 9]]
 
 
 def test_check_raises_the_first_bad_file_in_id_order(tmp_path):
@@ -202,7 +205,7 @@ def test_a_subset_keeps_every_class_and_the_order_and_depends_on_the_seed(tmp_pa
     assert data.subset(3, seed=4).ids == drawn[4]
     part = data.subset(3, seed=0)
     assert part.classes == data.classes and len(part) == 3 and len(data) == 30
-    assert part.check().any(axis=0).all()
+    assert part.check()[0][0].any(axis=0).all()
 
 
 def test_a_subset_of_fewer_images_than_classes_takes_those_that_show_most(tmp_path):
@@ -323,6 +326,55 @@ def test_label_values_beyond_a_byte_are_refused(tmp_path):
     refused(lambda: read_labels(tmp_path / "x.png"), "x.png", "300")
 
 
+# ---- VOC as released, and the authors' validation set
+
+def test_masks_are_of_classes_and_lists_those_of_segmentation(tmp_path):
+    """Beside them lie masks of instances, and the lists of detection, with images that have no mask."""
+    root = archives.voc(tmp_path)
+    data = VOCSegmentation(tmp_path, "trainval")
+    assert data.root == root and data.ids == sorted((*archives.TRAIN, *archives.VAL))
+    for i, name in enumerate(data.ids):
+        np.testing.assert_array_equal(data[i][1], archives.raw(name, archives.VALUES["voc"]))
+    assert (data.colors == voc_colors(21)).all()
+    refused(lambda: VOCSegmentation(tmp_path, "test"), "test.txt", "there are: train, trainval, val")
+
+
+def test_seg11valid_is_val_of_2011_without_what_sbd_learns_from_with_files_of_2012(tmp_path):
+    archives.voc(tmp_path, 2011)
+    newest = archives.voc(tmp_path, 2012, val=(*archives.VAL, "2012_000003"))
+    archives.sbd(tmp_path)
+    data = VOCSegmentation(tmp_path, "seg11valid")
+    assert data.root == newest and data.ids == [archives.VAL[1], archives.VAL[2]]
+    data.check()
+    assert "2 images" in data.note and "736" in data.note
+    assert VOCSegmentation(tmp_path, "val").note is None
+
+
+@pytest.mark.parametrize("place", ["seg11valid.txt", "VOCdevkit/VOC2012/ImageSets/Segmentation/seg11valid.txt"])
+def test_a_list_of_seg11valid_comes_before_what_is_computed(tmp_path, place):
+    for make in (lambda: archives.voc(tmp_path, 2011), lambda: archives.voc(tmp_path), lambda: archives.sbd(tmp_path)):
+        make()
+    (tmp_path / place).write_text(f"{archives.VAL[2]}\n")
+    assert VOCSegmentation(tmp_path, "seg11valid").ids == [archives.VAL[2]]
+
+
+def test_as_many_ids_as_published_need_no_note(tmp_path):
+    archives.voc(tmp_path)
+    (tmp_path / "seg11valid.txt").write_text("".join(f"2007_{k:06d}\n" for k in range(736)))
+    data = VOCSegmentation(tmp_path, "seg11valid")
+    assert len(data) == 736 and data.note is None and "735 images" in data.take(data.ids[1:]).note
+
+
+def test_without_list_and_without_both_data_sets_seg11valid_is_refused_with_the_ways_out(tmp_path):
+    archives.voc(tmp_path)
+    archives.sbd(tmp_path)  # but no VOC 2011
+    ways = tmp_path / "seg11valid.txt", "python -m minifcn.datasets", "voc2011", "sbd"
+    refused(lambda: VOCSegmentation(tmp_path, "seg11valid"), *ways)
+    archives.voc(tmp_path, 2011)
+    (tmp_path / "benchmark_RELEASE/dataset/train.txt").unlink()
+    refused(lambda: VOCSegmentation(tmp_path, "seg11valid"), *ways)
+
+
 # ---- real photographs
 
 def samples(name):
@@ -333,12 +385,12 @@ def samples(name):
 
 def test_voc_as_released():
     data = VOCSegmentation(samples("voc-sample"))
-    present = data.check()
+    (counts,), _ = data.check()
     assert data.classes == VOC_CLASSES and data.colors[15].tolist() == [192, 128, 128]
-    assert [data.classes[c] for c in np.flatnonzero(present[0])] == ["background", "bottle", "person"]
+    assert [data.classes[c] for c in np.flatnonzero(counts[0])] == ["background", "bottle", "person"]
 
 
 def test_camvid_in_voc_layout():
     data = VOCSegmentation(samples("camvid"), "val")
     assert (len(data), len(data.classes), data[0][0].shape) == (101, 11, (360, 480, 3))
-    assert data.subset(5, seed=0).check().any(axis=0).all()
+    assert data.subset(5, seed=0).check()[0][0].any(axis=0).all()

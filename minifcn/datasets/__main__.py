@@ -1,8 +1,9 @@
-"""python -m minifcn.datasets: make, inspect and import data sets."""
+"""python -m minifcn.datasets: make, inspect, import and fetch data sets."""
 import argparse
 from pathlib import Path
 
 from minifcn.cli import OneLine, run
+from minifcn.datasets.sources import SOURCES
 
 EPILOG = """\
 VOC layout, which training reads, is a folder with
@@ -15,6 +16,7 @@ examples
   python -m minifcn.datasets import labelled/ data/mine      anything below, into VOC layout
   python -m minifcn.datasets inspect data/mine               figures, a picture, and what is wrong
   python -m minifcn.train --data data/mine
+  python -m minifcn.datasets voc2012 --root data             published data sets: fetched, checked, unpacked
 """
 IMPORT = """\
 Turn a data set into VOC layout. What it is, is found out and printed:
@@ -32,12 +34,16 @@ Print the splits, every class's share and images, and the best IU that nets of s
 masks ("which net do my objects need?"); write a picture of image, mask and overlay; list everything that is wrong with
 the folder, with exit status 2 if there is anything.
 """
+FETCH = """\
+A download that broke off goes on where it was, and what is there already stays. Where a host is gone, fetch the file
+from wherever you trust and name it: --archive FILE. What its name has after the first dot does not matter.
+"""
 
 
 def parser():
-    top = OneLine("python -m minifcn.datasets", description="Make, inspect and import data sets.",
+    top = OneLine("python -m minifcn.datasets", description="Make, inspect, import and fetch data sets.",
                   epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = top.add_subparsers(dest="command", required=True, metavar="harbour | inspect | import")
+    commands = top.add_subparsers(dest="command", required=True, metavar="harbour | inspect | import | NAME")
 
     def command(name, summary, description):
         return commands.add_parser(name, help=summary, description=description,
@@ -63,6 +69,13 @@ def parser():
                        help="share of the images for validation (default: %(default)s); not used where the source has "
                        "a training and a validation set")
     bring.add_argument("--seed", type=int, default=0, metavar="N", help="draws that share (default: %(default)s)")
+
+    for name, source in SOURCES.items():
+        fetch = command(name, source.title, f"{source.describe()}\n{FETCH}")
+        fetch.add_argument("--root", default="data", metavar="DIR", help="where to (default: %(default)s)")
+        fetch.add_argument("--archive", action="append", default=[], metavar="FILE",
+                           help="a file fetched by hand, taken instead of fetching it; may be given several times")
+        fetch.add_argument("--remove-archive", action="store_true", help="delete what was fetched once it is unpacked")
     return top
 
 
@@ -76,6 +89,10 @@ def main(argv=None):
         from minifcn.datasets.inspecting import inspect
 
         inspect(args.dir, args.split, args.out)
+    elif args.command in SOURCES:
+        from minifcn.datasets.obtaining import obtain
+
+        obtain(SOURCES[args.command], args.root, args.archive, args.remove_archive)
     else:
         from minifcn.datasets.importing import import_folder
 

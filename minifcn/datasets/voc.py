@@ -1,22 +1,21 @@
-"""PASCAL VOC as released, and every folder laid out like it.
+"""PASCAL VOC as released, 2007 to 2012, and every folder laid out like it.
 
 JPEGImages/ID.jpg           photograph, .jpg .jpeg or .png
 SegmentationClass/ID.png    palette or grey PNG of class numbers, 255 = void
 ImageSets/Segmentation/     train.txt, val.txt, ...: one ID a line
 classes.txt                 one name a line; without it the 21 classes of VOC
 """
-import copy
-import os
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from minifcn.datasets.base import Segmentation
+from minifcn.datasets.base import cover as cover  # inspecting.py takes it from here
+from minifcn.datasets.files import find_folder, known, read_ids, read_lines, repeated, way_out
 from minifcn.errors import InputError
-from minifcn.images import IMPORT_HINT, read_image, read_labels
+from minifcn.images import IMPORT_HINT, read_labels
 from minifcn.metrics import IGNORE
 from minifcn.palette import distinct_colors, voc_colors
 
@@ -26,39 +25,25 @@ VOC_CLASSES = tuple(
 )
 PARTS = ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")  # the first wins where an ID has several
-HOW = (
-    "VOC 2012: unpack https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar there; "
-    "own data: JPEGImages/ID.jpg, SegmentationClass/ID.png, ImageSets/Segmentation/{train,val}.txt and classes.txt, "
-    f"or: {IMPORT_HINT}"
-)
+SEG11VALID = "seg11valid"
+PUBLISHED = 736  # IDs in the authors' list
+SBD_FOLDER = "benchmark_RELEASE/dataset"  # where SBD's archive unpacks to
 
 
 def find_root(path):
     """The folder with the three parts: path itself, or VOC<year> below it as the archives unpack; the newest year."""
     path = Path(path).expanduser()
-    if not path.is_dir():
-        raise InputError(f"{path}: no such folder. {HOW}")
+    how = (f"VOC 2012: python -m minifcn.datasets voc2012 --root {path}, or unpack VOCtrainval_11-May-2012.tar there; "
+           "own data: JPEGImages/ID.jpg, SegmentationClass/ID.png, ImageSets/Segmentation/{train,val}.txt and "
+           f"classes.txt, or: {IMPORT_HINT}")
+    return find_folder(path, [path, *years(path)], PARTS, how)
+
+
+def years(path):
+    """The folders VOC<year> where the archives put them, the newest first."""
     above = (path, path / "VOCdevkit", path / "TrainVal" / "VOCdevkit")  # VOC 2011 has the extra level
-    years = [folder for parent in above for folder in parent.glob("VOC20[0-9][0-9]")]
-    candidates = [path, *sorted(years, key=lambda folder: folder.name, reverse=True)]
-    missing = {folder: [part for part in PARTS if not (folder / part).is_dir()] for folder in candidates}
-    for folder in sorted(candidates, key=lambda folder: len(missing[folder])):  # stable: whole ones first, in order
-        if not missing[folder]:
-            return folder
-        if len(missing[folder]) < len(PARTS):
-            raise InputError(f"{folder}: has no {' and no '.join(missing[folder])}. {HOW}")
-    raise InputError(f"{path}: no data set in VOC layout here or below. {HOW}")
-
-
-def read_lines(path):
-    """The lines of a text file, stripped, without empty ones; a byte order mark is no part of the first."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a UTF-8 text file") from error
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
-    return [line.strip() for line in lines if line.strip()]
+    found = [folder for parent in above for folder in parent.glob("VOC20[0-9][0-9]")]
+    return sorted(found, key=lambda folder: folder.name, reverse=True)
 
 
 def read_classes(root):
@@ -81,62 +66,59 @@ def split_names(root):
 
 def read_split(root, split):
     """The IDs of a split, in the order of its list."""
-    path = root / PARTS[2] / f"{split}.txt"
-    if not path.is_file():
-        raise InputError(f"{path}: no such split; there are: {', '.join(split_names(root)) or 'none'}")
-    ids = read_lines(path)
-    if not ids:
-        raise InputError(f"{path}: the split is empty")
-    if twice := repeated(ids):
-        raise InputError(f"{path}: {twice[0]} is there twice" + (f", and {len(twice) - 1} more" if twice[1:] else ""))
-    return ids
+    return read_ids(root / PARTS[2] / f"{split}.txt", f"there are: {', '.join(split_names(root)) or 'none'}")
 
 
-def repeated(items):
-    """What occurs more than once."""
-    return [item for item, count in Counter(items).items() if count > 1]
+def read_seg11valid(path, root):
+    """The images on which the papers' nets for VOC are scored: VOC 2011 segmentation val without SBD train.
+
+    From a list seg11valid.txt, in `path` or among the lists of `root`; else computed, where `path` holds VOC 2011 and
+    SBD as their archives unpack. The authors' list has 736 IDs from 2007_000033 to 2011_003271; the sha256 of its file
+    is 4ca991bd72c251fd2485eaa9e29536502ea3800d1b1c17c151fd6a04bcfbc2cc. All of them are in VOC 2012 too.
+    """
+    lists = (root / PARTS[2] / f"{SEG11VALID}.txt", path / f"{SEG11VALID}.txt")
+    for file in lists:
+        if file.is_file():
+            return read_ids(file, "")
+    val = [folder / PARTS[2] / "val.txt" for folder in years(path) if folder.name == "VOC2011"]
+    sbd = path / SBD_FOLDER / "train.txt"
+    if not val or not sbd.is_file():
+        raise InputError(f"{lists[1]}: no such list. Put the authors' there (data/pascal/{SEG11VALID}.txt of their "
+                         f"repository); or have VOC 2011 and SBD in {path}, from whose lists it is computed: "
+                         f"python -m minifcn.datasets voc2011 --root {path}, the same with sbd")
+    learned = set(read_ids(sbd, ""))
+    return [name for name in read_ids(val[0], way_out("voc2011", path)) if name not in learned]
 
 
-class VOCSegmentation:
-    """One split of a data set in VOC layout: dataset[i] -> image uint8 (H,W,3) RGB, labels uint8 (H,W).
+class VOCSegmentation(Segmentation):
+    """One split of a data set in VOC layout: dataset[i] -> image uint8 (H,W,3) RGB, labels uint8 (H,W), see base.py.
 
-    Labels are 0..C-1 or 255, always: whatever else a mask holds is an InputError that names file and values.
     `root` may be a parent of the folder itself; `.root` says which was taken. `ids` are taken instead of the split's
-    where given. Threads may share it.
+    where given. The split seg11valid is that of read_seg11valid.
     """
 
     def __init__(self, root, split="train", ids=None):
-        self.root = find_root(root)
-        self.split = split
-        self.classes = read_classes(self.root)
-        self.ids = read_split(self.root, split) if ids is None else list(ids)
-        self._folders = {}
+        found = find_root(root)
+        self.classes = read_classes(found)
+        if ids is None:
+            listed = split != SEG11VALID
+            ids = read_split(found, split) if listed else read_seg11valid(Path(root).expanduser(), found)
+        super().__init__(found, split, ids)
 
-    def __len__(self):
-        return len(self.ids)
-
-    def __getitem__(self, i):
-        labels = self.labels(i)
-        return read_image(self.image_path(i), size=labels.shape), labels
+    @property
+    def note(self):
+        if self.split == SEG11VALID and len(self) != PUBLISHED:
+            return f"{SEG11VALID} has {len(self)} images here; the papers' scores are of {PUBLISHED}"
 
     def image_path(self, i):
-        return self._find(PARTS[0], self.ids[i], IMAGE_SUFFIXES, "image")
+        return self._find(self.root / PARTS[0], self.ids[i], IMAGE_SUFFIXES, "image")
 
     def label_path(self, i):
-        return self._find(PARTS[1], self.ids[i], (".png",), "mask")
+        return self._find(self.root / PARTS[1], self.ids[i], (".png",), "mask")
 
     def labels(self, i):
         path = self.label_path(i)
-        labels = read_labels(path)
-        known = (labels < len(self.classes)) | (labels == IGNORE)
-        if not known.all():
-            strange = np.unique(labels[~known]).tolist()
-            which = ", ".join(map(str, strange[:8])) + (f" and {len(strange) - 8} more" if strange[8:] else "")
-            raise InputError(
-                f"{path}: {f'values {which} are' if strange[1:] else f'value {which} is'} not one of "
-                f"{len(self.classes)} classes or {IGNORE}; is it a colour mask? try: {IMPORT_HINT}"
-            )
-        return labels
+        return known(read_labels(path), len(self.classes), path, hint=f"; is it a colour mask? try: {IMPORT_HINT}")
 
     @cached_property
     def colors(self):
@@ -153,87 +135,12 @@ class VOCSegmentation:
         return voc_colors(count) if self.classes == VOC_CLASSES else distinct_colors(count)
 
     def check(self, progress=None):
-        """Read every image and mask to its end, on worker threads; raise InputError for the first bad one in ID order.
-
-        progress() is called once an image. Returns (n,C) bool: which classes are in which image.
-        """
-        present = np.array(self.each(lambda i: values(self[i][1]), progress))
-        used = np.flatnonzero(present.any(axis=0))
-        if set(used) == {IGNORE}:
-            raise InputError(f"{self.root / PARTS[1]}: every pixel of {self.split} is void ({IGNORE}): "
-                             "nothing to learn from, nothing to score")
-        if self.split == "train" and set(used) == {0, IGNORE}:  # other splits may lack objects
+        """Segmentation.check; and training masks of background and void alone are an InputError."""
+        counts, sizes = super().check(progress)
+        used = counts[0].sum(axis=0)
+        if self.split == "train" and used[0] and not used[1:].any() and used[0] < sizes.prod(axis=1).sum():
             raise InputError(
                 f"{self.root / PARTS[1]}: the masks of {self.split} hold only 0 and {IGNORE}, and {IGNORE} is "
                 f"ignored: nothing to learn. Is it your foreground? {IMPORT_HINT} --foreground {IGNORE}"
             )
-        return present[:, : len(self.classes)]
-
-    def subset(self, n, seed):
-        """n of the images, chosen by seed, in their order here; every class is in one of them where that is possible.
-
-        All of them for n >= len.
-        """
-        if n < 1:
-            raise InputError(f"a subset of {n} images; at least 1 is needed")
-        if n >= len(self):
-            return self.take(self.ids)
-        present = np.array(self.each(lambda i: values(self.labels(i))))[:, : len(self.classes)]
-        return self.take([self.ids[i] for i in cover(present, n, seed)])
-
-    def take(self, ids):
-        """The same data set with these IDs only."""
-        part = copy.copy(self)
-        part.ids = list(ids)
-        return part
-
-    def _find(self, part, name, suffixes, kind):
-        """The file of an ID. Folders are listed once: a stat for every suffix and case would cost more."""
-        folder = (self.root / part / name).parent
-        if folder not in self._folders:
-            files = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
-            self._folders[folder] = {(file.stem, file.suffix.lower()): file for file in files}
-        for suffix in suffixes:
-            if path := self._folders[folder].get((name.rpartition("/")[2], suffix)):
-                return path
-        raise InputError(
-            f"{self.root / part / name}{suffixes[0]}: no such {kind}, but {self.split}.txt lists it"
-            + (f" (looked for {', '.join(suffixes)})" if len(suffixes) > 1 else "")
-        )
-
-    def each(self, read, progress=None):
-        """[read(i) for every image], on threads: Pillow's decoders release the GIL. progress() after each, in order."""
-        pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
-        try:
-            results = []
-            for result in pool.map(read, range(len(self))):
-                results.append(result)
-                if progress:
-                    progress()
-            return results
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def values(labels):
-    """(256,) bool: the values that occur."""
-    return np.bincount(labels.ravel(), minlength=256) > 0
-
-
-def cover(present, n, seed):
-    """n images out of present (images,C) bool, sorted, that show as many classes as a greedy choice finds.
-
-    The rarest class not yet seen goes first, and of its images one that brings most other unseen classes; between
-    equals, and for the places left when all are seen, the seed decides.
-    """
-    order = np.random.default_rng(seed).permutation(len(present))
-    rarity = present.sum(axis=0)
-    unseen = rarity > 0
-    chosen = []
-    while unseen.any() and len(chosen) < n:
-        rarest = np.flatnonzero(unseen)[rarity[unseen].argmin()]
-        holders = order[present[order, rarest]]
-        chosen.append(holders[(present[holders] & unseen).sum(axis=1).argmax()])
-        unseen &= ~present[chosen[-1]]
-    rest = order[~np.isin(order, chosen)]
-    return sorted([*chosen, *rest[: n - len(chosen)]])
+        return counts, sizes
