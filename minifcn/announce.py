@@ -1,71 +1,137 @@
-"""What a run says before its first step, and when it fails: what it will do, and what guessing would score."""
+"""What a run says before its first step, and when it fails: what it will do, in what time, and what guessing scores."""
 from math import log
 
 import minifcn
-from minifcn import checkpoint
-from minifcn.backend import threads
-from minifcn.batches import SCALE, steps_per_epoch
+from minifcn.backend import choose_device, threads
+from minifcn.batches import SCALE, steps_and_parts
+from minifcn.datasets.base import kinds
 from minifcn.errors import InputError
+from minifcn.estimate import duration, measure
+from minifcn.features import feature_bytes, room_for
 from minifcn.metrics import ConfusionMatrix
-from minifcn.model import find, shrunk_size
-from minifcn.nets import build
+from minifcn.model import shrunk_size
 from minifcn.nets.memory import step_bytes
-from minifcn.nets.surgery import convolutional
+from minifcn.plan import frozen, weight_decay
+from minifcn.recipes import RECIPES
 
 
-def announce(args, stages, data, why):
-    """Print what will run, where, on what, in how much memory, and what guessing would score."""
-    classes = len(data.train.classes)
-    net = build(stages[-1].net, args.body, classes, dropout=args.dropout)
-    if args.freeze:
-        net.freeze_body()
-    learned = sum(net.params[name].size for name in net.learned)
-    highest, widest = (int(side) for side in data.sizes.max(axis=0))
-    height, width = shrunk_size(highest, widest, args.max_side)
-    if args.scale:
-        height, width = round(height * SCALE[1]), round(width * SCALE[1])
-    if args.crop:
-        height, width = min(height, args.crop), min(width, args.crop)
-    batch = min(args.batch, len(data.train))
-    megabytes = step_bytes(net, batch, height, width, slots=2 if args.optimizer == "adam" else 1) / 1e6
-    epochs = " + ".join(str(stage.epochs) for stage in stages)
-    guess = ConfusionMatrix(classes)
-    val_counts = data.val_counts.sum(axis=0)
-    guess.counts[:, val_counts.argmax()] = val_counts
+def announce(run, why):
+    """Print what will run, where, on what, in how much memory and time, and what guessing would score."""
+    args, data, stages = run.args, run.data, run.stages
+    nets = [run.build(number) for number in range(len(stages))]
+    learned = sum(nets[-1].params[name].size for name in nets[-1].learned)
     print(f"minifcn {minifcn.__version__}: {' -> '.join(stage.net for stage in stages)}, body {args.body}, "
           f"{learned:,} learned parameters, float32, {threads()} threads")
     print(f"device {why}")
+    highest, widest = (int(side) for side in data.sizes.max(axis=0))
+    names = kinds(data.train.classes)
     print(f"{data.train.root}: {len(data.train)} training and {len(data.val)} validation images, up to "
-          f"{widest} x {highest}, {classes} classes")
-    steps = steps_per_epoch(len(data.train), batch)
-    print(f"{epochs} epochs of {steps} steps of {batch}; {args.optimizer}, lr {stages[0].lr:g}, "
-          f"{args.reduction} loss, seed {args.seed}; a step takes about {megabytes:,.0f} MB")
-    if args.reduction == "sum":
-        pixels = data.pixels(args)
-        print(f"a step counts about {pixels:,.0f} pixels: with sgd this rate is {stages[0].lr * pixels:g} for the mean")
-    print(f"guessing costs log {classes} = {log(classes):.3f}; all {data.val.classes[val_counts.argmax()]} scores "
+          f"{widest} x {highest}, {' and '.join(str(len(some)) for some in names)} classes")
+    for note in filter(None, (data.train.note, data.val.note)):
+        print(note)
+    steps, parts = steps_and_parts(args, len(data.train))
+    batch = min(args.batch, len(data.train))
+    each = f"{parts} x {batch}" if parts > 1 else str(batch)
+    memory = max(step_bytes(net, batch, *_largest(args, data), slots=2 if args.optimizer == "adam" else 1)
+                 for net in nets)
+    rates = " -> ".join(f"{lr:g}" for lr in dict.fromkeys(stage.lr for stage in stages))
+    print(f"{' + '.join(str(stage.epochs) for stage in stages)} epochs of {steps} steps of {each}; {args.optimizer}, "
+          f"lr {rates}, {args.reduction} loss, seed {args.seed}; a step takes about {memory / 1e6:,.0f} MB")
+    _say_rate(args, stages, data.pixels(args))
+    if args.recipe and not args.weights:
+        print(f"warning: the weights are random, where this recipe starts from {RECIPES[args.recipe].start}. From "
+              "scratch the papers found training not feasible (CVPR), then substantially worse (PAMI): expect the "
+              "large classes, roughly placed, and little more")
+    _remember(run, nets)
+    if not args.resume:
+        _say_time(run, nets, why)
+    guess = ConfusionMatrix(len(names[0]))
+    counts = data.val_counts[0].sum(axis=0)
+    guess.counts[:, counts.argmax()] = counts
+    print(f"guessing costs log {len(names[0])} = {log(len(names[0])):.3f}; all {names[0][counts.argmax()]} scores "
           f"mean IU {guess.mean_iu:.3f}")
-    if absent := [name for name, count in zip(data.train.classes, data.train_counts.sum(axis=0), strict=True)
-                  if not count]:
-        print(f"no training pixel of: {', '.join(absent)}")
+    for some, counts in zip(names, data.train_counts, strict=True):
+        if absent := [name for name, count in zip(some, counts.sum(axis=0), strict=True) if not count]:
+            print(f"no training pixel of: {', '.join(absent)}")
 
 
-def fitting(source, net):
-    """The parameters of a checkpoint that go into `net`, a classifier's turned into convolutions on the way.
+def _largest(args, data):
+    """Height and width of the largest batch that can come."""
+    height, width = shrunk_size(*map(int, data.sizes.max(axis=0)), args.max_side)
+    if args.scale:
+        height, width = round(height * SCALE[1]), round(width * SCALE[1])
+    return (min(height, args.crop), min(width, args.crop)) if args.crop else (height, width)
 
-    Score layers for other classes are left out, and that is said. Raises InputError for another body.
-    """
-    read = checkpoint.read(find(source))
-    if read.meta["body"] != net.body.name:
-        raise InputError(f"{source}: has body {read.meta['body']}, this net has {net.body.name}")
-    mine = net.params
-    given = convolutional(checkpoint.restore(read)) if read.meta["net"] == "classifier" else read.params
-    params = {name: value for name, value in given.items()
-              if name in mine and (value.shape == mine[name].shape or not name.startswith(("score", "up")))}
-    fresh = [name for name in net.learned if name not in params]
-    print(f"weights of {source} ({read.meta['net']}, {len(read.meta['classes'])} classes)"
-          + (f"; fresh: {', '.join(fresh)}" if fresh else ""))
-    return params
+
+def _typical(args, data):
+    """Height and width of an image as it is trained, in the middle of all."""
+    height, width = shrunk_size(*map(int, _median(data.sizes)), args.max_side)
+    return (min(height, args.crop), min(width, args.crop)) if args.crop else (height, width)
+
+
+def _median(sizes):
+    return sorted(map(tuple, sizes), key=lambda size: size[0] * size[1])[len(sizes) // 2]
+
+
+def _say_rate(args, stages, pixels):
+    """A rate for a sum in terms of one for a mean, and the other way round."""
+    if args.reduction == "sum":
+        print(f"a step counts about {pixels:,.0f} pixels: with sgd this rate is {stages[0].lr * pixels:g} for the mean")
+    elif args.optimizer == "sgd" and args.lr_reduction == "sum":
+        print(f"a step counts about {pixels:,.0f} pixels: the recipe's rate of {stages[0].lr / pixels:g} for the sum "
+              f"is {stages[0].lr:g} for the mean, its decay {weight_decay(args, pixels):g}")
+
+
+def _remember(run, nets):
+    """Decide and say whether the features of bodies that are not trained are kept on disk."""
+    args, data = run.args, run.data
+    still = [net for net, stage in zip(nets, run.stages, strict=True) if frozen(args, stage.net)]
+    varied = args.mirror or args.scale or args.crop or args.batch > 1  # then hardly an input comes twice
+    if not still or varied:
+        return
+    each = max(feature_bytes(net, *_typical(args, data)) for net in still)
+    size = each * (len(data.train) + len(data.val))
+    run.remembers = room_for(size, args.out)
+    if run.remembers:
+        print(f"features of the body that is not trained are kept in {args.out / 'features'}: about "
+              f"{size / 1e9:.1f} GB until they are no longer needed")
+    else:
+        print(f"the body's features, about {size / 1e9:.1f} GB, are computed anew every time: the disk of {args.out} "
+              "has not twice that free")
+
+
+def _say_time(run, nets, why):
+    """How long the run will take, from steps that are measured now."""
+    args = run.args
+    where = [run.device]
+    if args.recipe and run.device == "gpu":
+        where.append("cpu")  # to see what it would be without
+    times = [_estimated(run, nets, device) for device in where]
+    for device, (total, step) in zip(where, times, strict=True):
+        print(f"on this {device}: {step} a step, measured; the whole run about {duration(total)}")
+    if args.recipe and run.device == "cpu" and choose_device("auto")[0] == "cpu":
+        print("on a gpu: not measured, there is none here")
+    for net in nets:
+        net.to_device("cpu")
+
+
+def _estimated(run, nets, device):
+    """(seconds of the whole run, the last net's step in words)."""
+    args, data = run.args, run.data
+    steps, parts = steps_and_parts(args, len(data.train))
+    batch = min(args.batch, len(data.train))
+    total, seen = 0.0, False
+    for net, stage in zip(nets, run.stages, strict=True):
+        took = measure(net, batch, *_typical(args, data), device)
+        inference = took.inference / batch * len(data.val)
+        if run.remembers and frozen(args, stage.net):
+            if not seen:
+                total += took.inference * (len(data.train) + len(data.val))
+            seen, step, inference = True, took.head, took.head * len(data.val)
+        else:
+            step = took.step
+        total += stage.epochs * (steps * parts * step + inference) + took.inference / batch * len(data.val)
+    return total, f"{1000 * parts * step:.0f} ms" if step < 1 else f"{parts * step:.1f} s"
 
 
 def diverged(args, stage, epoch, step, lr):

@@ -2,7 +2,8 @@
 
 Tensors are the net's parameters by name and, in the checkpoint a run goes on from, the optimiser's state as
 "optimizer.<what>.<parameter>". Fixed upsampling kernels are left out while they are bilinear. The
-metadata are JSON texts by name: net, body, options, classes, colors, preprocess, max_side, data, split, state, scores.
+metadata are JSON texts by name: net, body, options (for nets.build), classes, colors (two lists of each for two heads),
+preprocess, max_side, model (the papers' name of it), data, split, state, scores.
 """
 import json
 import os
@@ -13,6 +14,7 @@ import numpy as np
 
 import minifcn
 from minifcn.backend import to_numpy
+from minifcn.datasets.base import kinds, per_kind
 from minifcn.errors import InputError
 from minifcn.ops import bilinear_kernel
 from minifcn.preprocess import Preprocessing
@@ -45,8 +47,8 @@ def save(path, net, meta, optimizer=None):
 
 
 def _bilinear(w):
-    """Whether a kernel that is not trained is still the one that it started as."""
-    return np.array_equal(w, bilinear_kernel(w.shape[0], w.shape[2], w.dtype))
+    """Whether a constant is an upsampling kernel, and still the one that it started as."""
+    return w.ndim == 4 and np.array_equal(w, bilinear_kernel(w.shape[0], w.shape[2], w.dtype))
 
 
 def write(path, data):
@@ -107,10 +109,11 @@ def restore(checkpoint):
 
     meta = checkpoint.meta
     try:
-        net = build(meta["net"], meta["body"], len(meta["classes"]), **meta.get("options", {}))
+        classes = per_kind(map(len, kinds(meta["classes"])))
+        net = build(meta["net"], meta["body"], classes, None, **meta.get("options", {}))
         net.preprocess = Preprocessing(**meta["preprocess"])
         copied = net.load(checkpoint.params)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, LookupError) as error:
         raise InputError(f"{checkpoint.path}: {error}") from error
     missing = [name for name in net.params if not net.fixed(name) and name not in copied]
     extra = [name for name in checkpoint.params if name not in net.params]

@@ -82,16 +82,29 @@ def _eight_bits(values):
 
 
 def resize(image, height, width):
-    """uint8 (H,W,3) -> uint8 (height,width,3): bilinear, averaged over the area when shrinking. Never for labels."""
+    """uint8 (H,W,3) -> uint8 (height,width,3): bilinear, averaged over the area when shrinking. Never for labels.
+
+    Of more channels than the three of colour, HHA is treated alike; a fourth alone is depth, with holes, and taken from
+    the nearest pixel.
+    """
     if image.shape[:2] == (height, width):
         return image
+    if image.shape[2] > 3:
+        color, rest = image[..., :3].astype(np.uint8), image[..., 3:]
+        rest = resize(rest, height, width) if rest.shape[2] == 3 else nearest(rest, height, width)
+        return np.concatenate([resize(color, height, width).astype(image.dtype), rest], axis=2)
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
 
 def nearest(labels, height, width):
-    """(H,W) -> (height,width), each pixel a copy of the nearest: a mask must never hold a value that it did not."""
-    if labels.shape == (height, width):
+    """(H,W) or (H,W,K) -> (height,width) or (height,width,K), each pixel a copy of the nearest.
+
+    A mask must never hold a value that it did not.
+    """
+    if labels.shape[:2] == (height, width):
         return labels
+    if labels.ndim == 3:
+        return np.stack([nearest(part, height, width) for part in np.moveaxis(labels, 2, 0)], axis=2)
     return np.array(Image.fromarray(labels).resize((width, height), Image.Resampling.NEAREST))
 
 

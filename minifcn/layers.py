@@ -144,15 +144,15 @@ class ConvTranspose2d(Layer):
 class MaxPool2d(Layer):
     """max_pool2d. The nets round up (ceil=True), as Caffe does: no pixel at the right or lower border is dropped."""
 
-    def __init__(self, k, stride=None, pad=0, ceil=True):
+    def __init__(self, k, stride=None, pad=0, ceil=True, dilation=1):
         super().__init__()
-        self.kernel, self.stride, self.pad, self.ceil = k, stride or k, pad, ceil
+        self.kernel, self.stride, self.pad, self.ceil, self.dilation = k, stride or k, pad, ceil, dilation
 
     def _side(self, side):
-        return pool_size(side, self.kernel, self.stride, self.pad, self.ceil)
+        return pool_size(side, self.kernel, self.stride, self.pad, self.ceil, self.dilation)
 
     def _forward(self, x):
-        return max_pool2d(x, self.kernel, stride=self.stride, pad=self.pad, ceil=self.ceil)
+        return max_pool2d(x, self.kernel, stride=self.stride, pad=self.pad, ceil=self.ceil, dilation=self.dilation)
 
     def _backward(self, dy, cache):
         return max_pool2d_backward(dy, cache)

@@ -16,11 +16,12 @@ class ConfusionMatrix:
 
     `counts[i, j]` are the pixels of true class i predicted as j. Pixels whose label lies outside 0..C-1 (255: void)
     are outside the matrix. A class absent from truth and prediction is left out of the means; one that is absent from
-    the truth but predicted has IU 0 and is counted, while its accuracy is left out.
+    the truth but predicted has IU 0 and is counted, while its accuracy is left out. The classes of `left_out` are left
+    out of both means whatever happens, as SIFT Flow's three that its test set lacks.
     """
 
-    def __init__(self, classes):
-        self.classes = classes
+    def __init__(self, classes, left_out=()):
+        self.classes, self.left_out = classes, tuple(left_out)
         self.counts = np.zeros((classes, classes), np.int64)
 
     def update(self, predicted, labels):
@@ -55,12 +56,12 @@ class ConfusionMatrix:
     @property
     def mean_accuracy(self):
         """(1/C) sum_i n_ii / t_i."""
-        return _mean(self.accuracy)
+        return _mean(np.delete(self.accuracy, self.left_out))
 
     @property
     def mean_iu(self):
         """(1/C) sum_i IU_i."""
-        return _mean(self.iu)
+        return _mean(np.delete(self.iu, self.left_out))
 
     @property
     def fw_iu(self):

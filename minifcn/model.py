@@ -9,6 +9,7 @@ import numpy as np
 
 from minifcn import checkpoint
 from minifcn.backend import array_module, choose_device, to_device, to_numpy
+from minifcn.datasets.base import kinds, per_kind
 from minifcn.errors import InputError
 from minifcn.images import resize
 from minifcn.nets.geometry import reach
@@ -46,44 +47,52 @@ def load(source, device="cpu"):
 
 
 class Model:
-    """A net, the names and colours of its classes, and the size it wants images in."""
+    """A net, the names and colours of its classes, and the size it wants images in.
+
+    A net with two heads has two tuples of names and two arrays of colours, and every answer is a tuple of two.
+    """
 
     def __init__(self, net, meta):
-        self.net, self.meta = net, meta
-        self.classes, self.max_side = tuple(meta["classes"]), meta.get("max_side")
-        self.colors = np.array(meta["colors"], np.uint8).reshape(len(self.classes), 3)
+        self.net, self.meta, self.max_side = net, meta, meta.get("max_side")
+        self.classes = per_kind(kinds(meta["classes"]))
+        colors = [meta["colors"]] if isinstance(net.classes, int) else meta["colors"]
+        self.colors = per_kind(np.array(some, np.uint8).reshape(len(names), 3)
+                               for some, names in zip(colors, kinds(self.classes), strict=True))
 
     def predict(self, image, tile=None):
         """The most likely class of every pixel: image uint8 (H,W,3) RGB -> uint8 (H,W), as large as the image.
 
+        Nets of NYUDv2 take other images: (H,W,3) HHA, (H,W,6) RGB and HHA, or uint16 (H,W,4) RGB and depth.
         tile=N bounds the memory of large images: cores of N pixels are computed one by one, each with as much of the
         image around it as can matter to it. (Images that are shrunk to max_side have no need of it.)
         """
-        height, width = _checked(image).shape[:2]
+        height, width = self._checked(image).shape[:2]
         if tile is None or max(height, width) <= tile or self._small(height, width) != (height, width):
-            return self._labels(image)
+            return per_kind(self._labels(image))
         margin, step = reach(self.net)
         tile = max(step, tile // step * step)  # poolings must fall on the same pixels as in the whole image
-        labels = np.empty((height, width), np.uint8)
+        labels = [np.empty((height, width), np.uint8) for _ in kinds(self.classes)]
         for top in range(0, height, tile):
             for left in range(0, width, tile):
                 y, x = max(0, top - margin), max(0, left - margin)
                 some = self._labels(image[y:top + tile + margin, x:left + tile + margin])
-                core = labels[top:top + tile, left:left + tile]
-                core[...] = some[top - y:, left - x:][:core.shape[0], :core.shape[1]]
-        return labels
+                for whole, part in zip(labels, some, strict=True):
+                    core = whole[top:top + tile, left:left + tile]
+                    core[...] = part[top - y:, left - x:][:core.shape[0], :core.shape[1]]
+        return per_kind(labels)
 
     def probabilities(self, image):
         """softmax of the scores: image uint8 (H,W,3) RGB -> float32 (C,H,W)."""
-        return to_numpy(_softmax(self.scores(_checked(image)[None])))[0]
+        (_, scores), = self.score_strips(self._checked(image)[None], rows=len(image))
+        return per_kind(to_numpy(_softmax(some))[0] for some in scores)
 
     def scores(self, images):
         """uint8 (N,H,W,3) -> scores (N,C,H,W), on the net's device."""
         (_, scores), = self.score_strips(images, rows=images.shape[1])
-        return scores
+        return per_kind(scores)
 
     def score_strips(self, images, rows=None):
-        """uint8 (N,H,W,3) -> yields (slice of rows, scores (N,C,rows,W)) from top to bottom.
+        """uint8 (N,H,W,3) -> yields (slice of rows, [scores (N,C,rows,W) of every head]) from top to bottom.
 
         Images longer than max_side are shrunk for the net, and its scores are enlarged again (its labels never are),
         by default as many rows at a time as STRIP numbers allow: large photographs would fill the memory otherwise.
@@ -96,20 +105,34 @@ class Model:
         if small != (height, width):
             images = np.stack([resize(image, *small) for image in images])
         scores = self.net.forward(to_device(self.net.preprocess(images), self.net.device))
+        scores = list(scores) if isinstance(scores, tuple) else [scores]
         if small == (height, width):
             yield slice(0, height), scores
             return
-        rows = rows or max(1, STRIP // (n * len(self.classes) * width))
+        rows = rows or max(1, STRIP // (n * sum(some.shape[1] for some in scores) * width))
         for top in range(0, height, rows):
             some = slice(top, min(top + rows, height))
-            yield some, resize_bilinear(scores, height, width, some)
+            yield some, [resize_bilinear(part, height, width, some) for part in scores]
 
     def _labels(self, image):
-        parts = [to_numpy(scores.argmax(axis=1))[0] for _, scores in self.score_strips(image[None])]
-        return np.concatenate(parts).astype(np.uint8)
+        """[labels (H,W) of every head]."""
+        strips = [[to_numpy(some.argmax(axis=1))[0] for some in scores] for _, scores in self.score_strips(image[None])]
+        return [np.concatenate(parts).astype(np.uint8) for parts in zip(*strips, strict=True)]
 
     def _small(self, height, width):
         return shrunk_size(height, width, self.max_side)
+
+    def _checked(self, image):
+        """The image, if it is one that the net takes."""
+        channels, dtype = self.net.preprocess.channels, np.uint16 if "D" in self.net.preprocess.order else np.uint8
+        if not isinstance(image, np.ndarray) or image.dtype != dtype or image.shape[2:] != (channels,):
+            what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+            of = {"BGRD": "RGB and depth in mm", "BGRHHA": "RGB and HHA"}.get(self.net.preprocess.order, "RGB")
+            raise ValueError(f"an image is a NumPy array {np.dtype(dtype)} (H,W,{channels}), {of}, not {what}; "
+                             "see minifcn.images.read_image")
+        if 0 in image.shape:
+            raise ValueError(f"an image of {image.shape[0]} x {image.shape[1]} pixels has nothing to name")
+        return image
 
 
 def shrunk_size(height, width, max_side):
@@ -118,15 +141,6 @@ def shrunk_size(height, width, max_side):
     if max_side is None or longest <= max_side:
         return height, width
     return max(1, round(height * max_side / longest)), max(1, round(width * max_side / longest))
-
-
-def _checked(image):
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-        raise ValueError(f"an image is a NumPy array uint8 (H,W,3), RGB, not {what}; see minifcn.images.read_image")
-    if 0 in image.shape:
-        raise ValueError(f"an image of {image.shape[0]} x {image.shape[1]} pixels has nothing to name")
-    return image
 
 
 def _softmax(scores):

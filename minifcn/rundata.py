@@ -1,29 +1,37 @@
 """The data of a run: opened, read through once, counted."""
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from minifcn import cli
-from minifcn.backend import threads
 from minifcn.batches import SCALE
-from minifcn.datasets import VOCSegmentation, harbour
+from minifcn.datasets import harbour, open_dataset
+from minifcn.datasets.base import Segmentation, kinds, per_kind
 from minifcn.datasets.voc import split_names
 from minifcn.model import shrunk_size
 
 
 @dataclass
 class Data:
-    """The splits of a run, and how many pixels each class has in them."""
+    """The splits of a run, and for each kind of labels how many pixels a class has in an image: (n,C).
 
-    train: VOCSegmentation
-    val: VOCSegmentation
-    train_counts: np.ndarray  # (n,C), an image a row
-    val_counts: np.ndarray
+    `hard`: a third split, where there is one: it is in the pictures at the end.
+    """
+
+    train: Segmentation
+    val: Segmentation
+    train_counts: tuple
+    val_counts: tuple
     sizes: np.ndarray  # (n,2) height and width of the training images
+    hard: Segmentation | None = None
+
+    @property
+    def classes(self):
+        """How many classes the nets are to know, a pair for two kinds of labels."""
+        return per_kind(map(len, kinds(self.train.classes)))
 
     def pixels(self, args):
-        """How many pixels a step counts, on average: those of the sizes that images are trained at."""
+        """How many pixels a batch counts, on average: those of the sizes that images are trained at."""
         stored = self.sizes.prod(axis=1)
         trained = np.array([np.prod(shrunk_size(height, width, args.max_side)) for height, width in self.sizes], float)
         if args.scale:  # the mean of f^2 for log f spread evenly between the bounds
@@ -31,35 +39,34 @@ class Data:
             trained *= (high**2 - low**2) / (2 * np.log(high / low))
         if args.crop:
             trained = np.minimum(trained, args.crop**2)
-        share = self.train_counts.sum(axis=1) / stored
+        share = self.train_counts[0].sum(axis=1) / stored
         return float((share * trained).mean()) * min(args.batch, len(self.train))
 
 
 def open_data(args):
     """Data of the run, every file of it read once: a bad one must show now and not in hour three."""
-    root = args.data or harbour.root()
-    train, val = VOCSegmentation(root, "train"), VOCSegmentation(root, "val")
+    train, val = opened(args, args.dataset, args.split), opened(args, args.val_dataset, args.val_split)
     if args.subset:
         train = train.subset(args.subset, args.seed)
+    if args.val_subset:
+        val = val.subset(args.val_subset, args.seed)
     parts = [train, val]
-    if "hard" in split_names(train.root):  # it is in the pictures at the end
-        parts.append(VOCSegmentation(root, "hard"))
+    if args.dataset == "voc" and "hard" in split_names(train.root):
+        parts.append(opened(args, "voc", "hard"))
     with cli.progress_bar(sum(map(len, parts)), "checking", "images") as bar:
-        for part in parts:
-            part.check(bar.update)
-    (train_counts, sizes), (val_counts, _) = counted(train), counted(val)
-    return Data(train, val, train_counts, val_counts, sizes)
+        (train_counts, sizes), (val_counts, _), *_ = [part.check(bar.update) for part in parts]
+    return Data(train, val, train_counts, val_counts, sizes, *parts[2:])
 
 
-def counted(dataset):
-    """(n,C) pixels of each class in each image, and (n,2) heights and widths."""
-    def one(i):
-        labels = dataset.labels(i)
-        return np.bincount(labels.ravel(), minlength=256)[:len(dataset.classes)], labels.shape
+def opened(args, name, split):
+    """A split of a data set of the run, its images masked where --keep asks for it."""
+    options = {"modality": args.modality} if name == "nyud" else {}
+    dataset = open_dataset(name, args.data or harbour.root(), split, **options)
+    if args.keep:
+        from minifcn.analysis.masking import Masked
 
-    with ThreadPoolExecutor(threads()) as pool:
-        counts, sizes = zip(*pool.map(one, range(len(dataset))), strict=True)
-    return np.array(counts), np.array(sizes)
+        return Masked(dataset, args.keep)
+    return dataset
 
 
 def median_weights(counts):

@@ -10,8 +10,10 @@ import json
 from zlib import crc32
 
 from minifcn import checkpoint
-from minifcn.batches import steps_per_epoch
+from minifcn.batches import steps_and_parts
+from minifcn.datasets.base import each_kind, kinds, per_kind
 from minifcn.errors import InputError
+from minifcn.plan import model_name
 
 COLUMNS = ("stage", "epoch", "step", "lr", "loss", "val_loss", "pixel_accuracy", "mean_accuracy", "mean_iu", "fw_iu",
            "seconds")
@@ -19,19 +21,23 @@ COLUMNS = ("stage", "epoch", "step", "lr", "loss", "val_loss", "pixel_accuracy",
 BEGINNING = {"stage": 0, "epoch": 0, "step": 0, "loss_sum": 0.0, "best": -1.0, "seconds": 0.0}
 
 
-def describe(args, train, state, scores=None):
+def describe(run, state, net, scores=None):
     """The metadata of a checkpoint, beside what the net itself knows; `step` counts the stage's, as in log.csv."""
-    steps = steps_per_epoch(len(train), args.batch)
-    return {"classes": list(train.classes), "colors": train.colors.tolist(), "max_side": args.max_side,
-            "options": {"dropout": args.dropout}, "data": train.root.name, "split": train.split, "ids": _digest(train),
-            "seed": args.seed, "state": state, "epoch": state["epoch"],
-            "step": state["epoch"] * steps + state["step"], "scores": scores}
+    args, train = run.args, run.data.train
+    steps, _ = steps_and_parts(args, len(train))
+    meta = {"classes": per_kind(map(list, kinds(train.classes))),
+            "colors": per_kind(some.tolist() for some in each_kind(train.colors)),
+            "max_side": args.max_side, "options": run.options, "data": train.root.name, "split": train.split,
+            "dataset": args.val_dataset, "val_split": args.val_split, "ids": _digest(train), "seed": args.seed,
+            "state": state, "epoch": state["epoch"], "step": state["epoch"] * steps + state["step"], "scores": scores}
+    model = model_name(args, net)
+    return meta | ({"model": model} if model else {})
 
 
-def save_last(args, net, train, optimizer, state):
+def save_last(run, net, optimizer, state):
     """Save all that a run needs to go on to the same bits."""
-    meta = {**describe(args, train, state), "optimizer_steps": optimizer.steps}
-    checkpoint.save(args.out / "last.safetensors", net, meta, optimizer)
+    meta = {**describe(run, state, net.name), "optimizer_steps": optimizer.steps}
+    checkpoint.save(run.args.out / "last.safetensors", net, meta, optimizer)
 
 
 def read_last(args, stages, train):
@@ -45,9 +51,10 @@ def read_last(args, stages, train):
     state = last.meta.get("state")
     if "optimizer_steps" not in last.meta or state.keys() != BEGINNING.keys() or state["stage"] >= len(stages):
         raise InputError(f"{path}: not a checkpoint to go on from; last.safetensors of a run is")
-    if last.meta["classes"] != list(train.classes) or last.meta["ids"] != _digest(train):
-        raise InputError(f"{path}: was trained on {last.meta['ids']} of {len(last.meta['classes'])} classes, "
-                         f"{train.root} has {_digest(train)} of {len(train.classes)}: no longer the same data")
+    before, now = kinds(last.meta["classes"]), kinds(train.classes)
+    if before != now or last.meta["ids"] != _digest(train):
+        raise InputError(f"{path}: was trained on {last.meta['ids']} of {len(before[0])} classes, "
+                         f"{train.root} has {_digest(train)} of {len(now[0])}: no longer the same data")
     if last.meta["net"] != stages[state["stage"]].net:
         raise InputError(f"{path}: holds {last.meta['net']}, this run is at {stages[state['stage']].net}")
     return last, state

@@ -1,6 +1,7 @@
 """python -m minifcn.train: train FCN-32s, then 16s, then 8s, or one of them; without arguments on Harbour."""
 import math
 import os
+import shutil
 import signal
 import sys
 import time
@@ -9,17 +10,24 @@ import warnings
 import numpy as np
 
 from minifcn import checkpoint, cli, plot, report
-from minifcn.announce import announce, diverged, fitting
-from minifcn.arguments import parse, plan
+from minifcn.announce import announce, diverged
+from minifcn.arguments import parse
 from minifcn.backend import choose_device, set_threads, single_threaded_blas, threads, to_device
-from minifcn.batches import SCALE, Batches, Vary
-from minifcn.evaluate import evaluate, one_class_warning
+from minifcn.batches import SCALE, Batches, Vary, steps_and_parts
+from minifcn.datasets.base import kinds
 from minifcn.model import Model
-from minifcn.nets import build
-from minifcn.ops import softmax_cross_entropy, softmax_cross_entropy_backward
-from minifcn.optim import SGD, Adam, Cosine
+from minifcn.nets.models import MODELS
+from minifcn.optim import Cosine
+from minifcn.plan import make_optimizer, net_options, plan
+from minifcn.preprocess import Preprocessing
+from minifcn.recipes import RECIPES
 from minifcn.rundata import median_weights, open_data
 from minifcn.runfolder import BEGINNING, add_row, describe, last_scores, read_last, read_log, save_arguments, save_last
+from minifcn.scoring import score
+from minifcn.stage import Run, prepared
+from minifcn.start import read_start
+from minifcn.step import gradients
+from minifcn.tables import one_class_warning
 
 
 def main(argv=None):
@@ -34,36 +42,36 @@ def main(argv=None):
     data = open_data(args)
     stages = plan(args, data.pixels(args))
     last, state = read_last(args, stages, data.train)
-    announce(args, stages, data, why)
+    start = read_start(args.weights) if args.weights and not last else None
+    run = Run(args, data, stages, net_options(args, start), None, device)
+    if last:
+        run.options, run.preprocess = last.meta["options"], Preprocessing(**last.meta["preprocess"])
+    elif args.recipe in MODELS:
+        run.preprocess = MODELS[RECIPES[args.recipe].model]["preprocess"]
+    elif start and args.modality == "color":
+        run.preprocess = start.preprocess
+    announce(run, why)
     log = read_log(args, stages, state)
     total = sum(stage.epochs for stage in stages) * len(data.train)
     bar = cli.progress_bar(total, "training", "images", smoothing=0.05)
     with Stop() as stop, bar, single_threaded_blas(), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # what overflows ends in a loss that is told in words
         for number in range(state["stage"], len(stages)):
-            net = build(stages[number].net, args.body, len(data.train.classes), args.seed, dropout=args.dropout)
-            if number:  # by name: what is new, a score layer and its upsampling, starts at zero and bilinear
-                net.load(checkpoint.read(args.out / f"{stages[number - 1].net}.safetensors").params)
-            elif args.weights and not last:
-                net.load(fitting(args.weights, net))
-            if last:
-                net.load(last.params)
-            net.to_device(device)
-            if args.freeze:
-                net.freeze_body()
-            optimizer = make_optimizer(args, net, stages[number].lr)
+            net = prepared(run, number, start, last)
+            optimizer = make_optimizer(args, net, stages[number].lr, data.pixels(args))
             if last:
                 optimizer.state = {key: to_device(value, device) for key, value in last.optimizer.items()}
                 optimizer.steps = last.meta["optimizer_steps"]
-            last = None
+            last = start = None
             if not args.resume:  # not before: what is refused up to here leaves the folder free
                 save_arguments(args)
-            state = train_stage(args, net, optimizer, stages, number, data, state, log, bar, stop)
+            state = train_stage(run, net, optimizer, number, state, log, bar, stop)
             if stop.signal:
                 bar.close()
                 print(f"stopped and saved; go on with: python -m minifcn.train --resume {args.out}")
                 return 128 + stop.signal
-    print(f"\n{report.finish(args.out, [stage.net for stage in stages], data.val, device)}")
+    shutil.rmtree(args.out / "features", ignore_errors=True)
+    print(f"\n{report.finish(args.out, [stage.net for stage in stages], data, device)}")
     best = max(log, key=lambda row: float(row["mean_iu"]))
     print(f"\nbest mean IU {float(best['mean_iu']):.3f} ({best['stage']}, epoch {best['epoch']}), saved to "
           f"{args.out / 'best.safetensors'}\nlook at {args.out / 'predictions.png'}; curves.png, worst.png, "
@@ -71,90 +79,83 @@ def main(argv=None):
     return 0
 
 
-def train_stage(args, net, optimizer, stages, number, data, state, log, bar, stop):
+def train_stage(run, net, optimizer, number, state, log, bar, stop):
     """Train one net to its end, or until told to stop; returns the state to go on from, which is saved too."""
-    stage = stages[number]
+    args, data, stage = run.args, run.data, run.stages[number]
     vary = Vary(args.mirror, SCALE if args.scale else None, args.crop)
-    batches = Batches(data.train, args.batch, net.preprocess, vary, args.seed, number, args.max_side, threads=threads())
-    steps = stage.epochs * batches.steps
+    per_epoch, parts = steps_and_parts(args, len(data.train))
+    batches = Batches(data.train, args.batch, net.preprocess, vary, args.seed, number, args.max_side,
+                      args.round and per_epoch * parts, threads=threads())
+    steps = stage.epochs * per_epoch
     rate = Cosine(stage.lr, steps, warmup=min(100, max(5, steps // 20), steps // 2))
-    weights = None if args.balance == "none" else to_device(median_weights(data.train_counts), net.device)
+    if args.schedule == "fixed":
+        rate = lambda step: stage.lr  # noqa: E731
+    weights = None if args.balance == "none" else [to_device(median_weights(counts), net.device)
+                                                   for counts in data.train_counts]
     state = dict(state)
     if state["epoch"] == state["step"] == 0:
-        save_last(args, net, data.train, optimizer, state)  # from now on a killed run can go on
+        save_last(run, net, optimizer, state)  # from now on a killed run can go on
     saved, warned = time.monotonic(), False
     bar.set_description(stage.net)
-    bar.n = bar.initial = (sum(s.epochs for s in stages[:number]) + state["epoch"]) * len(data.train)
+    per_step = len(data.train) / per_epoch  # an epoch of --round N counts as the images of the set, too
+    bar.n = bar.initial = (sum(s.epochs for s in run.stages[:number]) + state["epoch"]) * len(data.train)
     while state["epoch"] < stage.epochs:
         epoch, began = state["epoch"], time.monotonic()
-        pending = []
-        for x, labels in batches.epoch(epoch, state["step"]):
-            step = epoch * batches.steps + state["step"]
-            pending.append(gradients(args, net, x, labels, (args.seed, number, step), weights))
+        pending, coming = [], batches.epoch(epoch, state["step"] * parts)
+        while state["step"] < per_epoch:
+            step = epoch * per_epoch + state["step"]
+            loss, grads = gradients(args, net, coming, parts, (args.seed, number, step), weights)
+            pending.append(loss)
             # to read a loss is to wait for the GPU: there, only now and then
-            due = net.device == "cpu" or len(pending) == 10 or state["step"] + 1 == batches.steps or stop.signal
+            due = net.device == "cpu" or len(pending) == 10 or state["step"] + 1 == per_epoch or stop.signal
             if due:
                 losses = [float(loss) for loss in pending]
                 pending = []
                 if not np.isfinite(losses).all():
-                    first = state["step"] + 2 - len(losses) + int(np.argmin(np.isfinite(losses)))
-                    raise diverged(args, stage, epoch, first, optimizer.lr)
+                    bad = state["step"] + 2 - len(losses) + int(np.argmin(np.isfinite(losses)))
+                    raise diverged(args, stage, epoch, bad, optimizer.lr)
                 state["loss_sum"] += math.fsum(losses[:-1])
-                bar.set_postfix_str(f"loss {losses[-1]:.3f}", refresh=False)
+                bar.set_postfix_str(f"loss {losses[-1]:.4g}", refresh=False)
             # saved before the step is taken: this loss proves the weights good, the next ones may be infinite
             if due and (stop.signal or time.monotonic() - saved > args.save_every):
                 now = time.monotonic()
                 state["seconds"] += now - began
-                save_last(args, net, data.train, optimizer, state)
+                save_last(run, net, optimizer, state)
                 began, saved = now, time.monotonic()
                 if stop.signal:
                     return state
             if due:
                 state["loss_sum"] += losses[-1]
             optimizer.lr = rate(step)
-            optimizer.step(net.grads)
+            optimizer.step(grads)
             state["step"] += 1
-            bar.update(len(x))
-        model = Model(net, describe(args, data.train, state))
-        matrix, val_loss = evaluate(model, data.val)
+            bar.update(per_step)
+        model = Model(net, describe(run, state, stage.net))
+        matrices, val_loss = score(model, data.val)
+        matrix = matrices[0]
         if not np.isfinite(val_loss):
             raise diverged(args, stage, epoch, state["step"], optimizer.lr)
         seconds = state["seconds"] + time.monotonic() - began
-        loss = state["loss_sum"] / batches.steps
+        loss = state["loss_sum"] / per_epoch
         state |= {"epoch": epoch + 1, "step": 0, "loss_sum": 0.0, "seconds": 0.0}
         add_row(args, log, {"stage": stage.net, "epoch": epoch + 1, "step": step + 1, "lr": optimizer.lr, "loss": loss,
                             "val_loss": val_loss, **matrix.scores(), "seconds": seconds})
-        bar.write(f"{stage.net}  epoch {epoch + 1:3}/{stage.epochs}   loss {loss:.3f}   val loss {val_loss:.3f}   "
-                  f"pixel acc {matrix.pixel_accuracy:.3f}   mean IU {matrix.mean_iu:.3f}   {seconds:.1f} s")
-        if epoch > 0 and not warned and (warning := one_class_warning(matrix, data.val.classes)):
+        second = f"   geometric {matrices[1].pixel_accuracy:.3f}" if matrices[1:] else ""
+        bar.write(f"{stage.net}  epoch {epoch + 1:3}/{stage.epochs}   loss {loss:.4g}   val loss {val_loss:.3f}   "
+                  f"pixel acc {matrix.pixel_accuracy:.3f}   mean IU {matrix.mean_iu:.3f}{second}   {seconds:.1f} s")
+        if epoch > 0 and not warned and (warning := one_class_warning(matrix, kinds(data.val.classes)[0])):
             bar.write(warning, file=sys.stderr)
             warned = True
         if matrix.mean_iu > state["best"]:
             state["best"] = matrix.mean_iu
-            checkpoint.save(args.out / "best.safetensors", net, describe(args, data.train, state, matrix.scores()))
+            checkpoint.save(args.out / "best.safetensors", net, describe(run, state, stage.net, matrix.scores()))
         if stop.signal or state["epoch"] == stage.epochs:
-            save_last(args, net, data.train, optimizer, state)
+            save_last(run, net, optimizer, state)
         if stop.signal:
             return state
-    checkpoint.save(args.out / f"{stage.net}.safetensors", net, describe(args, data.train, state, last_scores(log)))
+    checkpoint.save(args.out / f"{stage.net}.safetensors", net, describe(run, state, stage.net, last_scores(log)))
     plot.curves(log, args.out / "curves.png")
     return BEGINNING | {"stage": number + 1, "best": state["best"]}
-
-
-def gradients(args, net, x, labels, key, weights):
-    """Forward, loss, backward: fills net.grads. Returns the loss, on the net's device."""
-    x, labels = to_device(x, net.device), to_device(labels, net.device)
-    net.reseed(*key)
-    scores = net.forward(x, train=True)
-    loss, cache = softmax_cross_entropy(scores, labels, reduction=args.reduction, class_weight=weights)
-    net.backward(softmax_cross_entropy_backward(cache))
-    return loss
-
-
-def make_optimizer(args, net, lr):
-    if args.optimizer == "adam":
-        return Adam(net.params, lr)
-    return SGD(net.params, lr, 0.9, 5e-4, {"*.b": (2, 0)})  # the papers' factors for biases
 
 
 class Stop:

@@ -118,7 +118,7 @@ def test_a_damaged_checkpoint_is_refused_by_every_command(sound, saved, tmp_path
     for message in (refused(train, "--data", sound, "--weights", path, "--out", tmp_path / "run"),
                     refused(evaluate, path, "--data", sound),
                     refused(predict, path, sound / "JPEGImages", "--out", tmp_path / "out")):
-        assert f"{path}: damaged" in message
+        assert str(path) in message and ("damaged" in message or share == 0 and "0 bytes" in message)
     assert not (tmp_path / "out").exists()
 
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from tiny_runs import CLASSES, done, folder, random_model, refused, run
 
-from minifcn import checkpoint, evaluate
+from minifcn import checkpoint, evaluate, scoring, tables
 from minifcn.datasets import VOCSegmentation
 from minifcn.errors import InputError
 from minifcn.metrics import ConfusionMatrix
@@ -42,7 +42,7 @@ def one_by_one(model, dataset):
 @pytest.mark.parametrize("pixels", [1, 33 * 41 * 2, 1 << 18])
 def test_scores_do_not_depend_on_how_images_are_grouped(val, monkeypatch, pixels, max_side):
     model = random_model(max_side=max_side)
-    monkeypatch.setattr(evaluate, "BATCH_PIXELS", pixels)
+    monkeypatch.setattr(scoring, "BATCH_PIXELS", pixels)
     matrix, loss = evaluate.evaluate(model, val)
     expected, expected_loss = one_by_one(model, val)
     np.testing.assert_array_equal(matrix.counts, expected.counts)
@@ -87,10 +87,10 @@ def test_void_pixels_alone_have_no_loss(tmp_path):
 def test_the_tables_are_those_of_the_papers():
     matrix = ConfusionMatrix(3)
     matrix.counts[:2, :2] = [[6, 2], [1, 1]]
-    text = evaluate.table({"FCN-32s": matrix, "FCN-8s": matrix})
+    text = tables.table({"FCN-32s": matrix, "FCN-8s": matrix})
     assert len({len(line) for line in text.splitlines()}) == 1
     assert re.search(r"^FCN-8s +70\.0 +62\.5 +45\.8 +58\.3$", text, re.MULTILINE)
-    text = evaluate.class_table({"FCN-8s": matrix}, ("sky", "a thing of a long name", "void where"))
+    text = tables.class_table({"FCN-8s": matrix}, ("sky", "a thing of a long name", "void where"))
     assert re.search(r"^sky +66\.7$", text, re.MULTILINE) and re.search(r"^void where +-$", text, re.MULTILINE)
     assert len({len(line) for line in text.splitlines()}) == 1
 
@@ -100,7 +100,7 @@ def test_the_tables_are_those_of_the_papers():
 def test_one_class_everywhere_is_said_above_99_percent(counts, said):
     matrix = ConfusionMatrix(2)
     matrix.counts[:] = counts
-    line = evaluate.one_class_warning(matrix, ("sea", "land"))
+    line = tables.one_class_warning(matrix, ("sea", "land"))
     assert (line is not None) == said
     assert not said or line.startswith("warning: 99.7 % of the predicted pixels are sea")
 

@@ -144,5 +144,5 @@ def test_scores_enlarged_a_few_rows_at_a_time_are_the_same_scores(monkeypatch):
     monkeypatch.setattr(model, "STRIP", 3 * 41 * 5)
     strips = list(net.score_strips(image[None]))
     assert [rows.stop - rows.start for rows, _ in strips] == [5, 5, 5, 5, 5, 5, 3]
-    np.testing.assert_allclose(np.concatenate([scores for _, scores in strips], axis=2), whole, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(np.concatenate([scores for _, (scores,) in strips], axis=2), whole, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(net.predict(image), labels)

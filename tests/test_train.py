@@ -14,7 +14,7 @@ from PIL import Image
 from tiny_runs import CLASSES, COLORS, assert_same_bits, done, folder, refused, run, weights
 
 import minifcn
-from minifcn import arguments, backend, checkpoint, evaluate, plot, predict, train
+from minifcn import arguments, backend, checkpoint, evaluate, plan, plot, predict, train
 from minifcn.datasets import VOCSegmentation
 from minifcn.metrics import ConfusionMatrix
 from minifcn.nets.fcn import FCN
@@ -139,7 +139,7 @@ def test_the_folder_of_a_run_is_named_after_its_data(data, tmp_path, quick, monk
 
 @pytest.mark.parametrize("epochs", [3, 4, 5, 8, 9, 54, 100])
 def test_the_stages_share_the_epochs(epochs, tmp_path):
-    stages = arguments.plan(arguments.parse(["--epochs", str(epochs), "--out", str(tmp_path / "run")]), pixels=1)
+    stages = plan.plan(arguments.parse(["--epochs", str(epochs), "--out", str(tmp_path / "run")]), pixels=1)
     assert sum(stage.epochs for stage in stages) == epochs and min(stage.epochs for stage in stages) >= 1
     assert [stage.net for stage in stages] == NETS
 
@@ -163,7 +163,7 @@ def test_the_log_holds_the_mean_loss_of_an_epoch_and_the_rate_of_its_last_step(d
     log = rows(tmp_path / "run")
     assert len(losses) == 20
     for k, row in enumerate(log):
-        assert float(row["loss"]) == pytest.approx(np.mean(losses[4 * k:4 * k + 4]), rel=1e-5)
+        assert float(row["loss"]) == pytest.approx(np.mean([loss for loss, _ in losses[4 * k:4 * k + 4]]), rel=1e-5)
         rise = min(1, (4 * k + 4) / 5)  # the first five steps are a warm-up
         assert float(row["lr"]) == pytest.approx(rise * 0.005 * (1 + math.cos(math.pi * (4 * k + 3) / 20)), rel=1e-5)
 
@@ -181,7 +181,7 @@ def test_the_best_is_the_best_and_not_the_latest(data, tmp_path, quick, monkeypa
         matrices.append(ConfusionMatrix(3))
         matrices[-1].counts[:2, :2] = [[hits, 1], [2, 3]]
     coming = iter(matrices)
-    monkeypatch.setattr(train, "evaluate", lambda *args: (next(coming), 0.5))
+    monkeypatch.setattr(train, "score", lambda *args: ([next(coming)], 0.5))
     done(train, "--data", data, "--net", "fcn8s", "--epochs", 4, "--out", tmp_path / "run")
     meta = checkpoint.read(tmp_path / "run/best.safetensors").meta
     assert meta["epoch"] == 2 and meta["scores"] == matrices[1].scores()

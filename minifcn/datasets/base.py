@@ -23,6 +23,11 @@ def per_kind(parts):
     return parts if len(parts) > 1 else parts[0]
 
 
+def each_kind(parts):
+    """The other way round: a tuple of what there is of each kind."""
+    return parts if isinstance(parts, tuple) else (parts,)
+
+
 class Segmentation:
     """One split of a data set: dataset[i] -> image uint8 (H,W,3) RGB, labels uint8 (H,W), 0..C-1 or 255 for void.
 

@@ -17,14 +17,16 @@ from minifcn.nets.joints import Crop, Joint, Sum
 from minifcn.nets.net import Net
 
 SKIPS = {"fcn32s": (), "fcn16s": ("pool4",), "fcn8s": ("pool4", "pool3")}
+SCALES = {"pool4": 0.01, "pool3": 0.0001}  # of the released fcn8s-atonce
 # every net: its skips; constants that make their features alike in size, so that all can be trained at once; the pool
 # at which a body ends that is scored there; whether its body is left as it is
 NETS = {
     **{name: {"skips": skips} for name, skips in SKIPS.items()},
-    "fcn8s-atonce": {"skips": SKIPS["fcn8s"], "scales": {"pool4": 0.01, "pool3": 0.0001}},
+    "fcn8s-atonce": {"skips": SKIPS["fcn8s"], "scales": SCALES},
     **{f"fcn-{pool}": {"coarse": pool} for pool in ("pool5", "pool4", "pool3")},
     "fcn32s-fixed": {"fixed": True},
     "fcn8s-fixed": {"skips": SKIPS["fcn8s"], "fixed": True},
+    "fcn8s-atonce-fixed": {"skips": SKIPS["fcn8s"], "scales": SCALES, "fixed": True},
 }
 
 

@@ -1,6 +1,7 @@
 """Max pooling, and average pooling.
 
-N images, C channels, H x W pixels in, U x V windows out, K window side, S stride, P padding on every side.
+N images, C channels, H x W pixels in, U x V windows out, K window side, S stride, P padding on every side, D dilation
+(a window's pixels lie D apart).
 """
 import math
 
@@ -8,43 +9,46 @@ from minifcn.backend import array_module, spread
 from minifcn.ops.im2col import check_whole
 
 
-def pool_size(size, k, stride, pad=0, ceil=False):
-    """How many windows lie along one side: (size + 2P - K) / S + 1, rounded down, or up with ceil=True.
+def pool_size(size, k, stride, pad=0, ceil=False, dilation=1):
+    """How many windows lie along one side: (size + 2P - D(K - 1) - 1) / S + 1, rounded down, or up with ceil=True.
 
     A last window that would start beyond image and left padding is dropped: it would see nothing of the image.
     """
-    if size + 2 * pad < k and not ceil:
-        raise ValueError(f"a window of {k} does not fit {size} pixels padded by {pad} on both sides")
-    windows = (math.ceil if ceil else math.floor)((size + 2 * pad - k) / stride) + 1
+    reach = dilation * (k - 1) + 1
+    if size + 2 * pad < reach and not ceil:
+        raise ValueError(f"a window of {reach} does not fit {size} pixels padded by {pad} on both sides")
+    windows = (math.ceil if ceil else math.floor)((size + 2 * pad - reach) / stride) + 1
     if ceil and (windows - 1) * stride >= size + pad:
         windows -= 1
     return max(windows, 1)
 
 
-def max_pool2d(x, k, *, stride=None, pad=0, ceil=False):
-    """y[n,c,u,v] = max_{i,j} x[n, c, S*u + i - P, S*v + j - P], over those i, j that lie within the image
+def max_pool2d(x, k, *, stride=None, pad=0, ceil=False, dilation=1):
+    """y[n,c,u,v] = max_{i,j} x[n, c, S*u + D*i - P, S*v + D*j - P], over those i, j that lie within the image
 
     x (N,C,H,W)   ->   y (N,C,U,V), cache.   stride None means k. Padding never wins: it is not in the maximum at all.
+    A dilated window over an image narrower than D may step over all of it: its maximum is -inf.
     """
     stride = k if stride is None else stride
-    check_whole(window=(k, 1), stride=(stride, 1), pad=(pad, 0))
-    if pad > k // 2:
-        raise ValueError(f"padding {pad} of a window of {k}: at most half a window, or some would see nothing else")
+    check_whole(window=(k, 1), stride=(stride, 1), pad=(pad, 0), dilation=(dilation, 1))
+    reach = dilation * (k - 1) + 1
+    if pad > reach // 2:
+        raise ValueError(f"padding {pad} of a window of {reach}: at most half a window, or some would see nothing else")
     if x.ndim != 4:
         raise ValueError(f"x must be (N,C,H,W), not {x.shape}")
     xp = array_module(x)
     n, c, height, width = x.shape
-    u, v = pool_size(height, k, stride, pad, ceil), pool_size(width, k, stride, pad, ceil)
+    u, v = (pool_size(side, k, stride, pad, ceil, dilation) for side in (height, width))
     y = xp.empty((n, c, u, v), x.dtype)
     planes, out = x.reshape(n * c, height, width), y.reshape(n * c, u, v)
 
     def some(s):
         out[s] = -math.inf
-        for seen, rows, columns in _taps(height, width, u, v, k, stride, pad):
+        for seen, rows, columns in _taps(height, width, u, v, k, stride, pad, dilation):
             xp.maximum(out[s][(slice(None), *seen)], planes[s, rows, columns], out=out[s][(slice(None), *seen)])
 
     spread(some, n * c, x.size, xp)
-    return y, (x, y, k, stride, pad)  # where each maximum was is found again from x and y, which are kept anyway
+    return y, (x, y, k, stride, pad, dilation)  # where each maximum was is found again from x and y, kept anyway
 
 
 def max_pool2d_backward(dy, cache):
@@ -52,20 +56,21 @@ def max_pool2d_backward(dy, cache):
 
     dy (N,C,U,V)   ->   dx (N,C,H,W)
     """
-    x, y, k, stride, pad = cache
+    x, y, k, stride, pad, dilation = cache
     xp = array_module(dy, x)
     n, c, height, width = x.shape
     u, v = y.shape[2:]
     dx = xp.empty(x.shape, dy.dtype)
     planes, out, dplanes, dout = (a.reshape(n * c, *a.shape[2:]) for a in (x, y, dx, dy))
 
-    each_once = k == stride and not pad and u * k >= height and v * k >= width  # every pixel lies in one window
+    side_by_side = k == stride and dilation == 1 and not pad
+    each_once = side_by_side and u * k >= height and v * k >= width  # every pixel lies in one window
 
     def some(s):
         if not each_once:
             dplanes[s] = 0
         open_ = xp.ones(out[s].shape, bool)  # windows whose maximum has not been met yet
-        for seen, rows, columns in _taps(height, width, u, v, k, stride, pad):
+        for seen, rows, columns in _taps(height, width, u, v, k, stride, pad, dilation):
             seen = (slice(None), *seen)
             hit = planes[s, rows, columns] == out[s][seen]
             hit &= open_[seen]
@@ -102,12 +107,12 @@ def average_pool2d_backward(dy, cache):
     return dx
 
 
-def _taps(height, width, u, v, k, stride, pad):
+def _taps(height, width, u, v, k, stride, pad, dilation):
     """Yield, for every place (i, j) in the window, the windows that have it in the image, and where they have it."""
     for i in range(k):
         for j in range(k):
-            windows_high, rows = _within(i - pad, height, u, stride)
-            windows_wide, columns = _within(j - pad, width, v, stride)
+            windows_high, rows = _within(dilation * i - pad, height, u, stride)
+            windows_wide, columns = _within(dilation * j - pad, width, v, stride)
             if rows.stop > rows.start and columns.stop > columns.start:
                 yield (windows_high, windows_wide), rows, columns
 

@@ -1,0 +1,75 @@
+"""What a run will do: its stages, each a net with its epochs and rate, and the options that nets are built with."""
+from collections import namedtuple
+
+from minifcn.arguments import STAGED, factors
+from minifcn.nets import NETS
+from minifcn.nets.models import MODELS
+from minifcn.optim import SGD, Adam
+from minifcn.recipes import RECIPES
+
+Stage = namedtuple("Stage", "net epochs lr")
+SHARES = (5 / 9, 2 / 9, 2 / 9)  # of the epochs of staged training: 54 are 30 + 12 + 12
+
+
+def plan(args, pixels):
+    """The stages of a run, in order; `pixels` are those that a step counts, by which a sum exceeds a mean."""
+    lr = args.lr or [{"adam": 2e-3, "sgd": 2e-2}[args.optimizer]]
+    if args.optimizer == "sgd":  # adam divides by the gradient's size: sum or mean is one
+        if args.lr is None and args.reduction == "sum":
+            lr = [lr[0] / pixels]
+        elif args.lr_reduction != args.reduction:
+            lr = [rate * pixels if args.reduction == "mean" else rate / pixels for rate in lr]
+    if len(lr) == 1:
+        lr *= len(args.net)
+    return [Stage(*stage) for stage in zip(args.net, _epochs(args), lr, strict=True)]
+
+
+def _epochs(args):
+    """Of each net."""
+    if len(args.epochs) > 1 or len(args.net) == 1:
+        return args.epochs
+    total, = args.epochs
+    later = max(1, round(total * SHARES[1])) if args.net == list(STAGED) else total // len(args.net)
+    return [total - later * (len(args.net) - 1)] + [later] * (len(args.net) - 1)
+
+
+def weight_decay(args, pixels):
+    """The decay that goes with the rate: where a rate for the sum was made one for the mean, as many times smaller."""
+    if args.optimizer == "adam" or args.lr_reduction == args.reduction:
+        return args.weight_decay
+    return args.weight_decay / pixels if args.reduction == "mean" else args.weight_decay * pixels
+
+
+def make_optimizer(args, net, lr, pixels):
+    """The optimiser of a stage, over the net's live parameters."""
+    multipliers = dict(map(factors, args.multiplier))
+    decay = weight_decay(args, pixels)
+    if args.optimizer == "adam":
+        return Adam(net.params, lr, weight_decay=decay, multipliers=multipliers)
+    return SGD(net.params, lr, args.momentum, decay, multipliers)
+
+
+def net_options(args, start=None):
+    """What nets of this run are built with beside name, body and classes; checkpoints hold them too.
+
+    start: the Weights that it starts from, whose net may need options of its own.
+    """
+    options = {"dropout": args.dropout} if args.dropout is not None else {}
+    if args.modality != "color":
+        options["modality"] = args.modality
+    if args.upsampling != "fixed":
+        options["learn_upsampling"] = {"2x": "2x", "learned": True}[args.upsampling]
+    return options | (start.options if start else {})
+
+
+def model_name(args, net):
+    """The papers' name of a stage's net in a recipe, None where it is none of theirs."""
+    if not args.recipe:
+        return None
+    wanted = dict(MODELS[RECIPES[args.recipe].model], name=net)
+    return next((name for name, model in MODELS.items() if model == wanted), None)
+
+
+def frozen(args, net):
+    """Whether a stage leaves its body as it is."""
+    return bool(args.freeze or NETS[net].get("fixed"))

@@ -1,0 +1,43 @@
+"""What a weight file holds, before anybody knows what net it is: tensors by name, read when they are asked for."""
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from minifcn.errors import InputError
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor's shape, its dtype in the words of its file, and how to get it as an array."""
+
+    shape: tuple
+    dtype: str
+    load: Callable
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A file, its format in words, {name: Tensor}; the texts that a safetensors file carries; a caffemodel's graph.
+
+    bottoms: {layer: names of the maps that it is fed}, as far as the file tells.
+    """
+
+    path: Path
+    format: str
+    tensors: dict
+    metadata: dict = field(default_factory=dict)
+    bottoms: dict = field(default_factory=dict)
+
+    def array(self, name, finite=True):
+        """A tensor as a float32 array. InputError where it cannot be read, is no float, or holds NaN or infinity."""
+        try:
+            found = self.tensors[name].load()
+        except Exception as error:  # a library for each format, and each with errors of its own
+            raise InputError(f"{self.path}: {name}: cannot be read ({' '.join(str(error).split())})") from error
+        if found.dtype.kind != "f":
+            raise InputError(f"{self.path}: {name}: {found.dtype}, and weights are floating-point numbers")
+        if finite and not np.isfinite(found).all():
+            raise InputError(f"{self.path}: {name}: holds NaN or infinity; a damaged file, or training that diverged")
+        return found.astype(np.float32, copy=False)

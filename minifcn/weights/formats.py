@@ -1,0 +1,45 @@
+"""Which format a weight file is in, told by its first bytes and never by its name."""
+from functools import partial
+from pathlib import Path
+
+from minifcn.errors import InputError
+from minifcn.weights.caffe import open_caffe
+from minifcn.weights.contents import Contents, Tensor
+from minifcn.weights.torchfile import ZIP, open_torch
+
+
+def open_file(path):
+    """The Contents of a safetensors, torch or Caffe file; InputError where it is none of them, or damaged."""
+    path = Path(path)
+    if is_safetensors(path):
+        return open_safetensors(path)
+    if _start(path).startswith((ZIP, b"\x80")):  # a pickle, of protocol 2 or above
+        return open_torch(path)
+    return open_caffe(path)
+
+
+def is_safetensors(path):
+    """Whether a file begins as one: its header, a JSON text, follows eight bytes that tell how long it is."""
+    return _start(path)[8:] == b"{"
+
+
+def _start(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read(9)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+
+
+def open_safetensors(path):
+    """The Contents of a safetensors file; the library checks its header against the file before anything is read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        file = safe_open(path, framework="numpy")
+        held = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+        tensors = {name: Tensor(tuple(some.get_shape()), some.get_dtype(), partial(file.get_tensor, name))
+                   for name, some in held.items()}
+        return Contents(path, "safetensors", tensors, file.metadata() or {})
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path}: a damaged safetensors file ({' '.join(str(error).split())})") from error

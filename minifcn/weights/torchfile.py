@@ -1,0 +1,48 @@
+"""Files written by torch.save, .pth or .pt: read by torch itself, and tensors alone.
+
+Such a file is a pickle, and unpickling can run whatever its writer wanted. torch.load(weights_only=True) makes nothing
+but tensors and the containers they lie in, and refuses all else before it is made.
+"""
+import warnings
+import zipfile
+
+from minifcn.errors import InputError
+from minifcn.weights.contents import Contents, Tensor
+
+ZIP = b"PK\x03\x04"  # since torch 1.6; the legacy layout before that is a row of pickles
+
+
+def open_torch(path):
+    """The Contents of a dict of tensors that torch has saved, mapped into memory where the layout allows."""
+    try:
+        import torch
+    except ImportError as error:
+        raise InputError(f"{path}: a torch file, which torch alone can read: pip install torch; or take the same net "
+                         "as a safetensors file, such as timm/vgg16.tv_in1k") from error
+    try:
+        with open(path, "rb") as file:
+            zipped = file.read(len(ZIP)) == ZIP
+        if zipped and any(entry.compress_type for entry in zipfile.ZipFile(path).infolist()):
+            raise ValueError("compressed, and torch compresses nothing")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what torch will change some day
+            held = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    except Exception as error:  # over a damaged file torch raises nearly anything
+        raise InputError(f"{path}: a torch file that is damaged, or holds more than tensors, and that is not opened "
+                         f"({_first_sentence(error)})") from error
+    if not isinstance(held, dict) or not all(isinstance(some, torch.Tensor) for some in held.values()):
+        raise InputError(f"{path}: holds {_kinds(held)}, not tensors by name alone; save what state_dict() gives")
+    tensors = {str(name): Tensor(tuple(some.shape), str(some.dtype).removeprefix("torch."), some.detach().numpy)
+               for name, some in held.items()}
+    return Contents(path, f"torch, {'zip' if zipped else 'legacy'} layout", tensors)
+
+
+def _first_sentence(error):
+    """torch explains at length how to trust a file; one sentence says what is wrong with it."""
+    return " ".join(str(error).split()).partition(". ")[0] or type(error).__name__
+
+
+def _kinds(held):
+    if not isinstance(held, dict):
+        return f"a {type(held).__name__}"
+    return "a dict of " + ", ".join(sorted({type(some).__name__ for some in held.values()}))
