@@ -41,7 +41,8 @@ def announce(run, why):
     if args.recipe and not args.weights:
         print(f"warning: the weights are random, where this recipe starts from {RECIPES[args.recipe].start}. From "
               "scratch the papers found training not feasible (CVPR), then substantially worse (PAMI): expect the "
-              "large classes, roughly placed, and little more")
+              "large classes, roughly placed, and little more"
+              + ("" if RECIPES[args.recipe].random else "; and its rate is one for weights that have learned"))
     _remember(run, nets)
     if not args.resume:
         _say_time(run, nets, why)

@@ -67,6 +67,8 @@ def model_name(args, net):
     if not args.recipe:
         return None
     wanted = dict(MODELS[RECIPES[args.recipe].model], name=net)
+    if (args.body, args.modality) != (wanted["body"], wanted.get("modality", "color")):
+        return None
     return next((name for name, model in MODELS.items() if model == wanted), None)
 
 

@@ -23,7 +23,7 @@ class Start:
     lines: list = field(default_factory=list)
 
     def load_into(self, net):
-        """Copy what fits; say what it was and what stays fresh. InputError for another body."""
+        """Copy what fits, and return its names; say what it was and what stays fresh. InputError for another body."""
         for file, body in zip(self.files, self.bodies, strict=True):
             if body != net.body.name:
                 raise InputError(f"{file}: has body {body}, this net has {net.body.name}; --body {body} takes it")
@@ -31,8 +31,8 @@ class Start:
             params, fresh = into(net, *self.params)
         except ValueError as error:
             raise InputError(f"{' and '.join(self.files)}: {error}") from error
-        net.load(params)
         print("\n".join(self.lines) + (f"; fresh: {', '.join(fresh)}" if fresh else ""))
+        return net.load(params)
 
 
 def read_start(files):
