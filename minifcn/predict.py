@@ -6,18 +6,23 @@ import numpy as np
 
 from minifcn import cli
 from minifcn.backend import choose_device, set_threads
+from minifcn.datasets.base import each_kind, kinds
+from minifcn.datasets.nyud import read_depth
 from minifcn.errors import InputError
 from minifcn.images import read_image
 from minifcn.model import load
 from minifcn.overlay import overlay_with_legend
 from minifcn.palette import write_label_png
 
+MADE = ("", "-geometric")  # what the names of the files of each head end in
+
 
 def parser():
     p = cli.Parser(
         "python -m minifcn.predict",
         "Segment images with a trained net. For each one: NAME.png, a palette PNG of class numbers as large as the "
-        "image, and NAME-overlay.jpg, the image with outlines, colours and a legend of names.",
+        "image, and NAME-overlay.jpg, the image with outlines, colours and a legend of names. A net with two heads "
+        "writes NAME-geometric.png and its overlay, too.",
         ["python -m minifcn.predict harbour-fcn8s boat.jpg",
          "python -m minifcn.predict runs/photos/best.safetensors folder/ --masks-only --out masks"])
     p.add_argument("checkpoint", help="a .safetensors checkpoint of a run, or a shipped net such as harbour-fcn8s")
@@ -25,6 +30,9 @@ def parser():
                    help="image files of any kind that Pillow opens, or folders of them")
     p.add_argument("--out", type=Path, default=Path("predictions"), metavar="DIR", help="default: %(default)s")
     p.add_argument("--masks-only", action="store_true", help="write the label PNGs alone: a plain folder of masks")
+    p.add_argument("--second", type=Path, metavar="DIR",
+                   help="for nets of colour and HHA, or of colour and depth: the folder of the other images, of the "
+                        "same names (depth: 16-bit PNGs of millimetres)")
     p.add_argument("--tile", type=int, metavar="N",
                    help="compute in parts of N x N pixels: bounds the memory that large images take, same result")
     cli.add_machine(p)
@@ -41,12 +49,19 @@ def main(argv=None):
     model = load(args.checkpoint, device)
     files = found(args.images, args.out)
     cli.output_folder(args.out)
-    print(f"{model.meta['net']}, {len(model.classes)} classes, {why}")
+    order = model.net.preprocess.order
+    if (args.second is None) != (len(order) == 3):
+        raise InputError(f"{args.checkpoint}: takes {'colour alone, no --second' if args.second else order}: "
+                         f"{'leave it out' if args.second else 'name the folder of the other images with --second'}")
+    classes, colors = kinds(model.classes), each_kind(model.colors)
+    print(f"{model.meta['net']}, {' and '.join(str(len(names)) for names in classes)} classes, {why}")
     bad = 0
     with cli.progress_bar(len(files), "predicting", "images") as bar:
         for path in files:
             try:
                 image = read_image(path)
+                if args.second:
+                    image = with_second(image, args.second / f"{path.stem}.png", order)
             except InputError as error:
                 if len(files) == 1:
                     raise
@@ -54,16 +69,24 @@ def main(argv=None):
                 bar.write(f"error: {error}", file=sys.stderr)
                 bar.update()
                 continue
-            labels = model.predict(image, args.tile)
-            target = args.out / f"{path.stem}.png"
-            write_label_png(target, labels, model.colors)
-            if not args.masks_only:
-                picture = overlay_with_legend(image, labels, model.classes, model.colors)
-                picture.save(args.out / f"{path.stem}-overlay.jpg", quality=92)
-            bar.write(f"{path} -> {target}: {share(labels, model.classes)}")
+            predicted = each_kind(model.predict(image, args.tile))
+            shown = image[..., :3].astype(np.uint8)
+            for labels, names, palette, made in zip(predicted, classes, colors, MADE, strict=False):
+                write_label_png(args.out / f"{path.stem}{made}.png", labels, palette)
+                if not args.masks_only:
+                    picture = overlay_with_legend(shown, labels, names, palette)
+                    picture.save(args.out / f"{path.stem}{made}-overlay.jpg", quality=92)
+            bar.write(f"{path} -> {args.out / path.stem}.png: {share(predicted[0], classes[0])}")
             bar.update()
     print(f"{len(files) - bad} of {len(files)} images segmented; results are in {args.out}")
     return 2 if bad else 0
+
+
+def with_second(image, path, order):
+    """The image with the channels of another beside its own: HHA, or depth in millimetres."""
+    size = image.shape[:2]
+    second = read_depth(path, size) if "D" in order else read_image(path, size)
+    return np.concatenate([image, second], axis=2)
 
 
 def found(paths, out):
@@ -93,7 +116,7 @@ def found(paths, out):
         by_name[file.stem.casefold()] = file  # some systems take A.png and a.png for one
     images = {file.resolve() for file in files}
     for file in files:
-        for made in (out / f"{file.stem}.png", out / f"{file.stem}-overlay.jpg"):
+        for made in (out / f"{file.stem}{kind}{end}" for kind in MADE for end in (".png", "-overlay.jpg")):
             if made.resolve() in images:
                 raise InputError(f"{made}: the labels of {file} would be written over this image; choose another --out")
     return files

@@ -91,8 +91,8 @@ def test_the_body_stays_in_the_first_nets_and_moves_in_the_last(data, start, tmp
 
 
 def test_varied_images_are_not_kept(data, start, tmp_path, quick):
-    text = done(train, "--data", data, "--net", "fcn32s-fixed", "--epochs", 1, "--batch", 1, "--mirror", "--weights", start,
-                "--out", tmp_path / "run")
+    text = done(train, "--data", data, "--net", "fcn32s-fixed", "--epochs", 1, "--batch", 1, "--mirror", "--weights",
+                start, "--out", tmp_path / "run")
     assert "features" not in text
 
 

@@ -117,7 +117,7 @@ def test_a_lesson_imports_what_runs_in_a_browser_and_nothing_of_other_lessons(so
 def test_every_op_of_an_fcn_is_in_a_lesson():
     texts = "".join(source.read_text(encoding="utf-8") for source in SOURCES)
     for name in ops.__all__:
-        if not name.startswith(("local_response_norm", "linear", "average_pool2d")):  # of other bodies, of the classifier
+        if not name.startswith(("local_response_norm", "linear", "average_pool2d")):  # of other bodies, of classifiers
             assert re.search(rf"\b{name}\(", texts), name
 
 

@@ -6,8 +6,11 @@ import pytest
 from PIL import Image
 from tiny_runs import CLASSES, done, random_model, refused, run, scene
 
-from minifcn import predict
+import minifcn
+from minifcn import checkpoint, predict
+from minifcn.datasets.base import kinds, per_kind
 from minifcn.images import read_image, read_labels
+from minifcn.nets import build
 from minifcn.palette import voc_colors
 
 ORIENTATION, TURN_LEFT = 0x0112, 8  # EXIF: stored lying on its side
@@ -160,3 +163,52 @@ def test_what_cannot_be_predicted_is_refused(saved, tmp_path, monkeypatch, argv,
 def test_help_is_no_error():
     result = run(predict, "--help")
     assert result.status == 0 and result.err == "" and "examples:\n  python -m minifcn.predict" in result.out
+
+
+# --- two heads, and inputs of more than three channels -----------------------------------------------------------
+
+@pytest.fixture
+def nets(tmp_path):
+    """save(name, **options) -> a checkpoint of a net of random scores."""
+    def save(classes, **options):
+        net = build("fcn16s", classes=per_kind(map(len, kinds(classes))), **options)
+        for name in net.learned:
+            if name.startswith("score"):
+                net.params[name][...] = np.random.default_rng(1).standard_normal(net.params[name].shape)
+        colors = per_kind(voc_colors(len(names)).tolist() for names in kinds(classes))
+        path = tmp_path / "net.safetensors"
+        checkpoint.save(path, net, {"classes": classes, "colors": colors, "options": options})
+        return path
+    return save
+
+
+def test_a_net_with_two_heads_writes_both(nets, tmp_path, rng):
+    path = nets((("a", "b", "c"), ("sky", "ground")))
+    Image.fromarray(rng.integers(0, 255, (21, 33, 3), np.uint8)).save(tmp_path / "photo.png")
+    done(predict, path, tmp_path / "photo.png", "--out", tmp_path / "out")
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
+        "photo-geometric-overlay.jpg", "photo-geometric.png", "photo-overlay.jpg", "photo.png"]
+    both = minifcn.load(path).predict(np.asarray(Image.open(tmp_path / "photo.png")))
+    for labels, name in zip(both, ("photo", "photo-geometric"), strict=True):
+        np.testing.assert_array_equal(np.array(Image.open(tmp_path / f"out/{name}.png")), labels)
+
+
+@pytest.mark.parametrize("modality", ["color-hha", "color-d"])
+def test_a_net_of_two_inputs_takes_the_second_from_a_folder(nets, tmp_path, rng, modality):
+    path = nets(("a", "b", "c"), modality=modality)
+    for folder in ("color", "second"):
+        (tmp_path / folder).mkdir()
+    color = rng.integers(0, 255, (21, 33, 3), np.uint8)
+    second = (rng.integers(0, 255, (21, 33, 3), np.uint8) if modality == "color-hha"
+              else rng.integers(0, 9999, (21, 33, 1)).astype(np.uint16))
+    Image.fromarray(color).save(tmp_path / "color/x.png")
+    Image.fromarray(second if second.shape[2] == 3 else second[..., 0]).save(tmp_path / "second/x.png")
+    done(predict, path, tmp_path / "color", "--second", tmp_path / "second", "--out", tmp_path / "out")
+    wanted = minifcn.load(path).predict(np.concatenate([color, second], axis=2))
+    np.testing.assert_array_equal(np.array(Image.open(tmp_path / "out/x.png")), wanted)
+    assert "--second" in refused(predict, path, tmp_path / "color", "--out", tmp_path / "other")
+
+
+def test_a_net_of_colour_alone_wants_no_second_folder(saved, tmp_path, rng):
+    Image.fromarray(rng.integers(0, 255, (21, 33, 3), np.uint8)).save(tmp_path / "photo.png")
+    assert "--second" in refused(predict, saved, tmp_path / "photo.png", "--second", tmp_path, "--out", tmp_path / "o")
