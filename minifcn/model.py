@@ -124,12 +124,11 @@ class Model:
 
     def _checked(self, image):
         """The image, if it is one that the net takes."""
-        channels, dtype = self.net.preprocess.channels, np.uint16 if "D" in self.net.preprocess.order else np.uint8
-        if not isinstance(image, np.ndarray) or image.dtype != dtype or image.shape[2:] != (channels,):
+        wants = self.net.preprocess
+        if not isinstance(image, np.ndarray) or image.dtype != wants.dtype or image.shape[2:] != (wants.channels,):
             what = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
-            of = {"BGRD": "RGB and depth in mm", "BGRHHA": "RGB and HHA"}.get(self.net.preprocess.order, "RGB")
-            raise ValueError(f"an image is a NumPy array {np.dtype(dtype)} (H,W,{channels}), {of}, not {what}; "
-                             "see minifcn.images.read_image")
+            raise ValueError(f"an image is a NumPy array {wants.dtype} (H,W,{wants.channels}), {wants.images}, not "
+                             f"{what}; see minifcn.images.read_image")
         if 0 in image.shape:
             raise ValueError(f"an image of {image.shape[0]} x {image.shape[1]} pixels has nothing to name")
         return image

@@ -31,6 +31,16 @@ class Preprocessing:
         """How many channels images and input have."""
         return len(self.order)
 
+    @property
+    def images(self):
+        """What images are, in words."""
+        return {"HHA": "HHA", "BGRD": "RGB and depth in mm", "BGRHHA": "RGB and HHA"}.get(self.order, "RGB")
+
+    @property
+    def dtype(self):
+        """What images are made of: bytes, or more where a channel is depth."""
+        return np.dtype(np.uint16 if "D" in self.order else np.uint8)
+
     def __call__(self, images):
         """uint8 (N,H,W,C), or uint16 where one is depth -> float32 (N,C,H,W)."""
         x = images.transpose(0, 3, 1, 2)[:, ORDERS[self.order]].astype(np.float32, order="C")

