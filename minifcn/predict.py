@@ -52,7 +52,7 @@ def main(argv=None):
     order = model.net.preprocess.order
     if (args.second is None) != (len(order) == 3):
         raise InputError(f"{args.checkpoint}: takes {model.net.preprocess.images}: "
-                         f"{'leave it out' if args.second else 'name the folder of the other images with --second'}")
+                         f"{'leave --second out' if args.second else 'name the folder of the other images with --second'}")
     classes, colors = kinds(model.classes), each_kind(model.colors)
     print(f"{model.meta['net']}, {' and '.join(str(len(names)) for names in classes)} classes, {why}")
     bad = 0
