@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from minifcn.gradcheck import assert_gradient
@@ -12,25 +12,25 @@ from minifcn.ops import max_pool2d, max_pool2d_backward
 from minifcn.ops.pool import pool_size
 
 
-def windows(size, k, stride, pad, ceil):
-    """(start, stop) of every window along one side, cut to the image. With ceil the last may hang over, where the one
+def windows(size, k, stride, pad, ceil, dilation):
+    """The pixels of every window along one side, those of the image. With ceil the last may hang over, where the one
     before it leaves something unseen and it does not start beyond the image."""
-    last = size + pad - k
+    last = size + pad - dilation * (k - 1) - 1
     starts = [s for s in range(-pad, size + pad, stride) if s <= last or ceil and s - stride < last and s < size]
-    return [(max(s, 0), min(s + k, size)) for s in starts]
+    return [[p for p in range(s, s + dilation * k, dilation) if 0 <= p < size] for s in starts]
 
 
-def pool_by_definition(x, dy, k, stride, pad, ceil):
+def pool_by_definition(x, dy, k, stride, pad, ceil, dilation):
     """Maxima, and every dy given to the first pixel in row order that has the maximum."""
-    rows, columns = windows(x.shape[2], k, stride, pad, ceil), windows(x.shape[3], k, stride, pad, ceil)
-    y, dx = np.empty((*x.shape[:2], len(rows), len(columns))), np.zeros(x.shape)
-    for (u, (top, bottom)), (v, (left, right)) in product(enumerate(rows), enumerate(columns)):
+    rows, columns = (windows(side, k, stride, pad, ceil, dilation) for side in x.shape[2:])
+    y, dx = np.full((*x.shape[:2], len(rows), len(columns)), -np.inf), np.zeros(x.shape)
+    for (u, high), (v, wide) in product(enumerate(rows), enumerate(columns)):
         for n, c in np.ndindex(x.shape[:2]):
-            seen = x[n, c, top:bottom, left:right]
-            i, j = np.unravel_index(seen.argmax(), seen.shape)
-            y[n, c, u, v] = seen.max()
-            if dy is not None:
-                dx[n, c, top + i, left + j] += dy[n, c, u, v]
+            for i, j in product(high, wide):
+                y[n, c, u, v] = max(y[n, c, u, v], x[n, c, i, j])
+            first = next(((i, j) for i, j in product(high, wide) if x[n, c, i, j] == y[n, c, u, v]), None)
+            if first:
+                dx[n, c, *first] += dy[n, c, u, v]
     return y, dx
 
 
@@ -39,26 +39,44 @@ def distinct(rng, *shape):
     return rng.permutation(math.prod(shape)).reshape(shape) - math.prod(shape) - 1.0
 
 
-@given(k=st.integers(1, 4), stride=st.integers(1, 4), pad=st.integers(0, 2), ceil=st.booleans(),
-       height=st.integers(1, 9), width=st.integers(1, 9))
-def test_values_and_gradient_are_those_of_the_definition(on, rng, k, stride, pad, ceil, height, width):
-    assume(pad <= k // 2 and min(height, width) + 2 * pad >= k)
+@given(k=st.integers(1, 4), stride=st.integers(1, 4), pad=st.integers(0, 3), ceil=st.booleans(),
+       dilation=st.integers(1, 3), height=st.integers(1, 9), width=st.integers(1, 9))
+@example(k=2, stride=2, pad=0, ceil=True, dilation=2, height=4, width=6)  # windows as if side by side, and overlapping
+def test_values_and_gradient_are_those_of_the_definition(on, rng, k, stride, pad, ceil, dilation, height, width):
+    assume(pad <= dilation * (k // 2) and min(height, width) + 2 * pad > dilation * (k - 1))
     x = rng.integers(-4, 0, size=(2, 3, height, width)).astype(float)  # many ties
-    y, cache = on(max_pool2d)(x, k, stride=stride, pad=pad, ceil=ceil)
+    y, cache = on(max_pool2d)(x, k, stride=stride, pad=pad, ceil=ceil, dilation=dilation)
     dy = rng.normal(size=y.shape)
-    wanted, dwanted = pool_by_definition(x, dy, k, stride, pad, ceil)
+    wanted, dwanted = pool_by_definition(x, dy, k, stride, pad, ceil, dilation)
     np.testing.assert_array_equal(y, wanted)
     np.testing.assert_allclose(on(max_pool2d_backward)(dy, cache), dwanted, rtol=1e-13)
 
 
-@pytest.mark.parametrize(("k", "stride", "pad", "ceil"),
-                         [(2, 2, 0, False), (3, 2, 1, True), (3, 1, 1, False), (2, 3, 0, True)])
-def test_gradient_is_that_of_central_differences(on, rng, k, stride, pad, ceil):
+@pytest.mark.parametrize(("k", "stride", "pad", "ceil", "dilation"), [
+    (2, 2, 0, False, 1), (3, 2, 1, True, 1), (3, 1, 1, False, 1), (2, 3, 0, True, 1), (2, 1, 0, True, 4),
+    (3, 2, 2, True, 2), (2, 2, 0, True, 2), (2, 1, 3, True, 3)])
+def test_gradient_is_that_of_central_differences(on, rng, k, stride, pad, ceil, dilation):
+    options = {"stride": stride, "pad": pad, "ceil": ceil, "dilation": dilation}
     x = distinct(rng, 2, 3, 7, 6)
-    y, cache = on(max_pool2d)(x, k, stride=stride, pad=pad, ceil=ceil)
+    y, cache = on(max_pool2d)(x, k, **options)
     dy = rng.normal(size=y.shape)
     dx = on(max_pool2d_backward)(dy, cache)
-    assert_gradient(lambda x: max_pool2d(x, k, stride=stride, pad=pad, ceil=ceil)[0], x, dy, dx)
+    assert_gradient(lambda x: max_pool2d(x, k, **options)[0], x, dy, dx)
+
+
+@pytest.mark.parametrize(("k", "pad", "dilation"), [(2, 0, 2), (2, 1, 4), (3, 1, 3)])
+def test_a_dilated_window_is_one_over_every_dth_pixel(on, rng, k, pad, dilation):
+    x = distinct(rng, 2, 3, 11, 10)
+    y, _ = on(max_pool2d)(x, k, stride=1, pad=pad * dilation, dilation=dilation)
+    for i, j in np.ndindex(dilation, dilation):
+        grid = np.s_[:, :, i::dilation, j::dilation]
+        np.testing.assert_array_equal(y[grid], on(max_pool2d)(x[grid], k, stride=1, pad=pad)[0])
+
+
+def test_a_window_that_steps_over_the_whole_image_sees_nothing(on):
+    y, cache = on(max_pool2d)(np.ones((1, 1, 1, 3)), 2, stride=1, pad=1, dilation=2)
+    np.testing.assert_array_equal(y, np.full((1, 1, 1, 3), -np.inf))
+    np.testing.assert_array_equal(on(max_pool2d_backward)(np.ones_like(y), cache), np.zeros((1, 1, 1, 3)))
 
 
 def test_without_a_stride_windows_lie_side_by_side(on, rng):
@@ -127,12 +145,14 @@ def test_views_are_as_good_as_arrays(on, rng):
     np.testing.assert_array_equal(on(max_pool2d_backward)(dy, cache), on(max_pool2d_backward)(dy, plain_cache))
 
 
-@pytest.mark.parametrize(("k", "stride", "pad", "message"), [
-    (2, 2, 2, "at most half a window"), (3, 0, 1, "stride must be"), (0, 1, 0, "window must be"),
-    (3, 1, -1, "pad must be"), ((2, 2), 2, 0, "window must be"), (2, 1.5, 0, "stride must be")])
-def test_impossible_windows_are_an_error(k, stride, pad, message):
+@pytest.mark.parametrize(("k", "stride", "pad", "dilation", "message"), [
+    (2, 2, 2, 1, "at most half a window"), (3, 0, 1, 1, "stride must be"), (0, 1, 0, 1, "window must be"),
+    (3, 1, -1, 1, "pad must be"), ((2, 2), 2, 0, 1, "window must be"), (2, 1.5, 0, 1, "stride must be"),
+    (3, 1, 0, 0, "dilation must be"), (3, 1, 3, 2, "at most half a window"),
+    (3, 1, 0, 3, "a window of 7 does not fit 5 pixels")])
+def test_impossible_windows_are_an_error(k, stride, pad, dilation, message):
     with pytest.raises(ValueError, match=message):
-        max_pool2d(np.zeros((1, 1, 5, 5)), k, stride=stride, pad=pad)
+        max_pool2d(np.zeros((1, 1, 5, 5)), k, stride=stride, pad=pad, dilation=dilation)
 
 
 def test_arrays_of_two_libraries_are_an_error_that_names_both(cupy, rng):

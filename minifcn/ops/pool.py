@@ -31,9 +31,9 @@ def max_pool2d(x, k, *, stride=None, pad=0, ceil=False, dilation=1):
     """
     stride = k if stride is None else stride
     check_whole(window=(k, 1), stride=(stride, 1), pad=(pad, 0), dilation=(dilation, 1))
-    reach = dilation * (k - 1) + 1
-    if pad > reach // 2:
-        raise ValueError(f"padding {pad} of a window of {reach}: at most half a window, or some would see nothing else")
+    if pad > dilation * (k // 2):
+        raise ValueError(f"padding {pad} of a window of {k}, dilation {dilation}: at most half a window, or some would "
+                         "see nothing else")
     if x.ndim != 4:
         raise ValueError(f"x must be (N,C,H,W), not {x.shape}")
     xp = array_module(x)
@@ -48,7 +48,8 @@ def max_pool2d(x, k, *, stride=None, pad=0, ceil=False, dilation=1):
             xp.maximum(out[s][(slice(None), *seen)], planes[s, rows, columns], out=out[s][(slice(None), *seen)])
 
     spread(some, n * c, x.size, xp)
-    return y, (x, y, k, stride, pad, dilation)  # where each maximum was is found again from x and y, kept anyway
+    cache = (x, y, k, stride, pad)  # where each maximum was is found again from x and y, which are kept anyway
+    return y, cache if dilation == 1 else (*cache, dilation)  # lesson 04 unpacks that of windows without gaps
 
 
 def max_pool2d_backward(dy, cache):
@@ -56,7 +57,7 @@ def max_pool2d_backward(dy, cache):
 
     dy (N,C,U,V)   ->   dx (N,C,H,W)
     """
-    x, y, k, stride, pad, dilation = cache
+    x, y, k, stride, pad, dilation = (*cache, 1)[:6]
     xp = array_module(dy, x)
     n, c, height, width = x.shape
     u, v = y.shape[2:]

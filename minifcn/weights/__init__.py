@@ -76,7 +76,7 @@ def layout_of(contents, as_model=None):
 
 def convert(contents, layout):
     """The Weights of a file in a layout."""
-    params, preprocess, notes = layout.convert(contents, layout.recipe)
+    params, preprocess, notes = layout.convert(contents)
     left_out = Counter(layout.reason(name) for name in contents.tensors if name not in layout.tensors)
     notes += [f"left out: {count} tensors, {reason}" for reason, count in left_out.items()]
     options = {key: value for key, value in layout.recipe.items() if key != "preprocess"}

@@ -3,6 +3,7 @@ from math import prod
 from pathlib import Path
 
 from minifcn import checkpoint, cli
+from minifcn.datasets.base import each_kind
 from minifcn.errors import InputError
 from minifcn.recipes import RECIPES
 from minifcn.weights import convert, layout_of
@@ -56,17 +57,17 @@ def main(argv=None):
 
 def table(contents, ours):
     """A line for every tensor: its name, shape and dtype in the file, and where it goes."""
-    wide = max(map(len, contents.tensors)) + 2
-    lines = [f"{'':{wide}}{'':20}{'':10}"]
+    wide = max(map(len, contents.tensors), default=0)
+    lines = []
     for name, tensor in contents.tensors.items():
         shape = " x ".join(map(str, tensor.shape)) or "()"
-        lines.append(f"{name:{wide}}{shape:20}{tensor.dtype:10}{ours.get(name, '-')}")
-    return "\n".join(lines[1:]) + "\n"
+        lines.append(f"{name:{wide}}  {shape:20}{tensor.dtype:10}{ours.get(name, '-')}\n")
+    return "".join(lines)
 
 
 def description(weights):
     """Which net it is, what was done to it, and what it wants images to be."""
-    classes = " and ".join(map(str, weights.classes if isinstance(weights.classes, tuple) else (weights.classes,)))
+    classes = " and ".join(map(str, each_kind(weights.classes)))
     given = "".join(f", {key}={value}" for key, value in weights.options.items())
     scale = "" if weights.preprocess.scale == 1 else f", times {weights.preprocess.scale:g}"
     return "\n".join([

@@ -100,7 +100,7 @@ def _tensor(blob, number, where):
     else:
         shape = tuple(blob.shape.dim)
     values, dtype = (blob.double_data, "float64") if blob.double_data else (blob.data, "float32")
-    if len(values) != prod(shape):
+    if min(shape, default=0) < 0 or len(values) != prod(shape):
         raise InputError(f"{where}: {len(values):,} numbers for the shape {shape}")
     return Tensor(shape, dtype, partial(_array, values, dtype, shape))
 

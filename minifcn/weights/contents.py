@@ -38,6 +38,8 @@ class Contents:
             raise InputError(f"{self.path}: {name}: cannot be read ({' '.join(str(error).split())})") from error
         if found.dtype.kind != "f":
             raise InputError(f"{self.path}: {name}: {found.dtype}, and weights are floating-point numbers")
+        with np.errstate(over="ignore"):
+            found = found.astype(np.float32, copy=False)
         if finite and not np.isfinite(found).all():
             raise InputError(f"{self.path}: {name}: holds NaN or infinity; a damaged file, or training that diverged")
-        return found.astype(np.float32, copy=False)
+        return found

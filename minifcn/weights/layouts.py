@@ -11,7 +11,7 @@ from minifcn.nets.models import MODELS
 class Layout:
     """title: in words; recipe: what build() makes of it; tensors: {name in the file: (our layer or parameter, shape)}.
 
-    convert: (contents, recipe) -> parameters by our names, the Preprocessing they go with, lines on what was done.
+    convert: contents -> (parameters by our names, the Preprocessing they go with, lines on what was done).
     left_out: {pattern of names that may be there, too: what they are}; model: its name in MODELS, if it is one of them.
     """
 
@@ -49,22 +49,21 @@ def recognise(contents, layouts, as_model=None):
         return len(kept ^ set(layout.shapes.items()))
 
     best = min(layouts, key=differences)
-    _compare(contents.path, given, best)
+    _compare(contents.path, given, best, as_model or "net that is known here")
     alike = [layout.model for layout in layouts if layout.shapes == best.shapes
              and layout.recipe.get("preprocess") != best.recipe.get("preprocess")]
     if alike:
-        raise InputError(f"{contents.path}: its tensors do not tell whether it is {' or '.join([best.model, *alike])}: "
-                         f"--as {best.model} (in Python as_model=...) does")
+        raise InputError(f"{contents.path}: {' or '.join([best.model, *alike])}, its tensors do not tell which; "
+                         f"--as {best.model} would (in Python as_model=)")
     return best
 
 
-def _compare(path, given, layout):
-    """InputError where a file is not in a layout to the last tensor."""
+def _compare(path, given, layout, what):
+    """InputError where a file is not in a layout to the last tensor; `what` it is none of where it is not at all."""
     wanted = layout.shapes
     missing = [name for name in wanted if name not in given]
     if 2 * len(missing) > len(wanted):
-        names = ", ".join(list(given)[:3])
-        raise InputError(f"{path}: no net that is known here; its {len(given)} tensors are {names}, ...")
+        raise InputError(f"{path}: no {what}; its tensors are {_some(list(given)) or 'none at all'}")
     if missing:
         raise InputError(f"{path}: looks like {layout.title}, but lacks {_some(missing)}")
     for name, shape in wanted.items():

@@ -92,25 +92,29 @@ def _params(contents, sources, eps):
     for ours, (layer, bias, norm) in sources.items():
         w, b = contents.array(f"{layer}.weight"), contents.array(f"{layer}.bias") if bias else np.float32(0)
         if norm:
-            w, b = with_norm(w, b, *(contents.array(f"{norm}.{part}") for part in NORM), eps)
+            gamma, beta, mean, variance = (contents.array(f"{norm}.{part}") for part in NORM)
+            if variance.min() < 0:
+                raise InputError(f"{contents.path}: {norm}.running_var: {variance.min():g} is no variance")
+            w, b = with_norm(w, b, gamma, beta, mean, variance, eps)
         params |= {f"{ours}.w": w, f"{ours}.b": b}
     return params
 
 
-def _vgg16(contents, recipe, sources):
+def _vgg16(contents, sources):
     """Scaling and the order of the channels go into conv1_1, so that the mean is all that is left to preprocess."""
     mean, std, notes = MEAN, STD, []
     fc = [name for name in sources if name.startswith("fc")]
     if all(_no_numbers(contents, sources[name].layer) for name in fc):
-        sources = {name: source for name, source in sources.items() if name not in fc}
-        mean, std = CAFFE_MEAN, (1, 1, 1)
         notes.append(f"{', '.join(fc)}: NaN, as published; only the convolutions are of use, which were Caffe's once")
+        sources = {name: source for name, source in sources.items() if name not in fc}
+        mean, std, fc = CAFFE_MEAN, (1, 1, 1), []
     params = _params(contents, sources, eps=1e-5)
     params["conv1_1.w"] = as_bgr(params["conv1_1.w"], std)
-    notes.append(f"conv1_1: the order BGR and the division by {', '.join(f'{s:g}' for s in std)} folded in")
+    divided = f" and the division by {', '.join(f'{s:g}' for s in std)}" if std == STD else ""
+    notes.append(f"conv1_1: the order BGR{divided} folded in")
     for name in fc:
-        if f"{name}.w" in params:
-            params[f"{name}.w"] = params[f"{name}.w"].reshape(len(params[f"{name}.w"]), -1)
+        w = params[f"{name}.w"]
+        params[f"{name}.w"] = w.reshape(len(w), -1)
     if sources["conv1_1"].norm:
         notes.append("batch normalisation folded into the convolutions before it")
     return params, Preprocessing("BGR", mean[::-1], 1.0), notes
@@ -120,7 +124,7 @@ def _no_numbers(contents, layer):
     return any(np.isnan(contents.array(f"{layer}.{kind}", finite=False)).any() for kind in ("bias", "weight"))
 
 
-def _googlenet(contents, recipe, sources):
+def _googlenet(contents, sources):
     params = _params(contents, sources, eps=1e-3)
     for name, w in params.items():
         if name.endswith("/5x5.w"):
@@ -131,6 +135,6 @@ def _googlenet(contents, recipe, sources):
         "input -1..1: as published, with transform_input"]
 
 
-def _alexnet(contents, recipe):
+def _alexnet(contents):
     raise InputError(f"{contents.path}: torchvision's alexnet has 64 filters in features.0, no groups and no "
                      "normalisation; the body alexnet is CaffeNet: take bvlc_reference_caffenet.caffemodel")

@@ -1,7 +1,8 @@
 """Files written by torch.save, .pth or .pt: read by torch itself, and tensors alone.
 
 Such a file is a pickle, and unpickling can run whatever its writer wanted. torch.load(weights_only=True) makes nothing
-but tensors and the containers they lie in, and refuses all else before it is made.
+but tensors and the containers they lie in, and refuses all else before it is made. Twice there was a way round it
+(CVE-2025-32434, CVE-2026-24747): torch before 2.10 is not trusted with a file.
 """
 import warnings
 import zipfile
@@ -10,6 +11,8 @@ from minifcn.errors import InputError
 from minifcn.weights.contents import Contents, Tensor
 
 ZIP = b"PK\x03\x04"  # since torch 1.6; the legacy layout before that is a row of pickles
+TRUSTED = "2.10"
+WAYS_OUT = f"""pip install "torch>={TRUSTED}"; or take the same net as a safetensors file, such as timm/vgg16.tv_in1k"""
 
 
 def open_torch(path):
@@ -17,13 +20,17 @@ def open_torch(path):
     try:
         import torch
     except ImportError as error:
-        raise InputError(f"{path}: a torch file, which torch alone can read: pip install torch; or take the same net "
-                         "as a safetensors file, such as timm/vgg16.tv_in1k") from error
+        raise InputError(f"{path}: a torch file, which torch alone can read: {WAYS_OUT}") from error
+    if torch.__version__ < TRUSTED:  # as versions, not as texts
+        raise InputError(f"{path}: a torch file, and torch {torch.__version__} could be made to run what is in it: "
+                         f"{WAYS_OUT}")
     try:
         with open(path, "rb") as file:
             zipped = file.read(len(ZIP)) == ZIP
-        if zipped and any(entry.compress_type for entry in zipfile.ZipFile(path).infolist()):
-            raise ValueError("compressed, and torch compresses nothing")
+        if zipped:
+            with zipfile.ZipFile(path) as archive:
+                if any(entry.compress_type for entry in archive.infolist()):
+                    raise ValueError("compressed, and torch compresses nothing")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what torch will change some day
             held = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
