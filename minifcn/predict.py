@@ -51,8 +51,8 @@ def main(argv=None):
     cli.output_folder(args.out)
     order = model.net.preprocess.order
     if (args.second is None) != (len(order) == 3):
-        raise InputError(f"{args.checkpoint}: takes {model.net.preprocess.images}: "
-                         f"{'leave --second out' if args.second else 'name the folder of the other images with --second'}")
+        advice = "leave --second out" if args.second else "name the folder of the other images with --second"
+        raise InputError(f"{args.checkpoint}: takes {model.net.preprocess.images}: {advice}")
     classes, colors = kinds(model.classes), each_kind(model.colors)
     print(f"{model.meta['net']}, {' and '.join(str(len(names)) for names in classes)} classes, {why}")
     bad = 0

@@ -22,7 +22,7 @@ def equalise(net, inputs):
             counts[tap] = counts.get(tap, 0) + features.size
     sizes = {tap: (sums[tap] / counts[tap]) ** 0.5 for tap in sums}
     for head in net.heads:
-        for name, layer, (source, *_) in head.graph.walk():
+        for _, layer, (source, *_) in head.graph.walk():
             if isinstance(layer, Scale):
                 coarse = source.replace(next(tap for tap in net.body.channels if source.startswith(tap)),
                                         net.body.coarse)
