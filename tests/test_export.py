@@ -24,6 +24,8 @@ from onnx.reference import ReferenceEvaluator  # noqa: E402 (onnx may not be the
 
 from minifcn import onnx_file, onnx_graph, onnx_layers  # noqa: E402
 
+pytestmark = pytest.mark.peers
+
 SIZES = [(1, 1), (37, 53), (64, 3), (2, 101)]
 FCNS = {
     "mini 32s": {"name": "fcn32s"},
