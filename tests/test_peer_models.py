@@ -42,6 +42,11 @@ def heads(scores):
     return scores if isinstance(scores, tuple) else (scores,)
 
 
+def maps(scores):
+    """The scores of each head as maps: a classifier's (N,C) become (N,C,1,1)."""
+    return [s.reshape(*s.shape[:2], *(s.shape[2:] or (1, 1))) for s in heads(scores)]
+
+
 def relative_error(found, wanted):
     return np.linalg.norm(found - wanted) / np.linalg.norm(wanted)
 
@@ -54,16 +59,18 @@ def assert_scores(found, wanted, tolerance):
 
 def our_loss(net, x, reduction="sum"):
     """The loss; its gradients are then in net.grads."""
-    scores = heads(net.forward(x, train=True))
-    losses, caches = zip(*(softmax_cross_entropy(s, labels_for(s), reduction=reduction) for s in scores), strict=True)
-    dscores = tuple(map(softmax_cross_entropy_backward, caches))
+    scores = net.forward(x, train=True)
+    losses, caches = zip(*(softmax_cross_entropy(s, labels_for(s), reduction=reduction) for s in maps(scores)),
+                         strict=True)
+    dscores = tuple(softmax_cross_entropy_backward(c).reshape(s.shape)
+                    for c, s in zip(caches, heads(scores), strict=True))
     net.backward(dscores if len(dscores) > 1 else dscores[0])
     return float(sum(losses))
 
 
 def their_loss(scores, reduction="sum"):
     return sum(torch.nn.functional.cross_entropy(s, torch.from_numpy(labels_for(s.detach().numpy())), ignore_index=255,
-                                                 reduction=reduction) for s in heads(scores))
+                                                 reduction=reduction) for s in maps(scores))
 
 
 def assert_gradients(net, x, forward):
