@@ -7,6 +7,7 @@ preprocess, max_side, model (the papers' name of it), data, split, state, scores
 """
 import json
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,15 +36,13 @@ class Checkpoint:
 
 def save(path, net, meta, optimizer=None):
     """Write the net, its metadata (JSON values) and an optimiser's state; the file is there whole or not at all."""
-    from safetensors.numpy import save as to_bytes
-
     stored = {name: to_numpy(value) for name, value in net.params.items()}
     stored = {name: value for name, value in stored.items() if not (net.fixed(name) and _bilinear(value))}
     state = {} if optimizer is None else {OPTIMIZER + key: value for key, value in optimizer.state.items()}
     tensors = {name: np.ascontiguousarray(to_numpy(value)) for name, value in {**stored, **state}.items()}
     meta = {"minifcn": minifcn.__version__, "net": net.name, "body": net.body.name,
             "preprocess": net.preprocess.to_dict(), **meta}
-    write(path, to_bytes(tensors, {key: json.dumps(value) for key, value in meta.items()}))
+    write_tensors(path, tensors, {key: json.dumps(value) for key, value in meta.items()})
 
 
 def _bilinear(w):
@@ -52,16 +51,34 @@ def _bilinear(w):
 
 
 def write(path, data):
-    """Replace a file at one instant: write beside it, flush to the disk, rename.
+    """Replace a file by these bytes at one instant."""
+    with replaced(path) as beside, open(beside, "wb") as file:
+        file.write(data)
+
+
+def write_tensors(path, tensors, metadata=None):
+    """Replace a safetensors file by these arrays at one instant, without a copy of them in memory."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    with replaced(path) as beside:
+        try:
+            save_file(tensors, beside, metadata)
+        except SafetensorError as error:  # a full disk comes as one, too
+            raise OSError(f"{path}: {error}") from error
+
+
+@contextmanager
+def replaced(path):
+    """A path beside this one: what is written there is flushed to the disk, and renamed to `path` if nothing fails.
 
     Whatever kills the program meanwhile, `path` holds the previous bytes or the new ones.
     """
     path = Path(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with open(beside, "wb") as file:
-            file.write(data)
-            file.flush()
+        yield beside
+        with open(beside, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException:

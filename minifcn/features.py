@@ -29,7 +29,7 @@ class Remembered:
 
     def forward(self, x, train=False):
         """{tap: map}, as the body itself gives them."""
-        from safetensors.numpy import load_file, save
+        from safetensors.numpy import load_file
 
         host = np.ascontiguousarray(to_numpy(x))
         path = self.folder / f"{blake2b(host, digest_size=16).hexdigest()}.safetensors"
@@ -38,7 +38,7 @@ class Remembered:
             return {tap: to_device(array, device) for tap, array in load_file(path).items()}
         maps = self.body.forward(x)
         kept = {tap: maps[tap] for tap in self.taps}
-        checkpoint.write(path, save({tap: np.ascontiguousarray(to_numpy(array)) for tap, array in kept.items()}))
+        checkpoint.write_tensors(path, {tap: np.ascontiguousarray(to_numpy(a)) for tap, a in kept.items()})
         return kept
 
 
