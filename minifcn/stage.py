@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from minifcn import checkpoint
 from minifcn.backend import threads, to_device
 from minifcn.batches import Batches, Vary
+from minifcn.errors import InputError
 from minifcn.features import remember, taps_of
 from minifcn.nets import build
 from minifcn.nets.equalise import equalise
@@ -25,9 +26,12 @@ class Run:
     remembers: bool = False  # whether bodies that are not trained keep their features on disk
 
     def build(self, number, seed=None):
-        """The net of a stage, its body frozen where the stage leaves it alone."""
-        name = self.stages[number].net
-        net = build(name, self.args.body, self.data.classes, seed, preprocess=self.preprocess, **self.options)
+        """The net of a stage, its body frozen where the stage leaves it alone. InputError where there is no such net."""
+        name, body = self.stages[number].net, self.args.body
+        try:
+            net = build(name, body, self.data.classes, seed, preprocess=self.preprocess, **self.options)
+        except ValueError as error:
+            raise InputError(f"--net {name} --body {body}: {error}; --net fcn32s goes with every body") from error
         return net.freeze_body() if frozen(self.args, name) else net
 
 

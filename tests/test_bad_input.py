@@ -101,6 +101,12 @@ def test_options_of_no_use_are_refused(tmp_path, argv, word, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_net_that_a_body_has_not_the_maps_for_is_refused(sound, tmp_path):
+    for net, lacks in (("fcn8s", "no pool4"), ("fcn-pool3", "no pool3")):
+        message = refused(train, "--data", sound, "--body", "alexnet", "--net", net, "--out", tmp_path / "run")
+        assert f"--net {net} --body alexnet" in message and lacks in message and "--net fcn32s" in message
+
+
 @pytest.mark.parametrize("command, argv", [(train, ()), (evaluate, ("NET",)), (predict, ("NET", "IMAGE"))])
 def test_a_gpu_that_is_not_there_is_refused(sound, saved, command, argv, tmp_path):
     argv = [{"NET": saved, "IMAGE": sound / "JPEGImages/t0.png"}.get(word, word) for word in argv]
