@@ -26,7 +26,7 @@ class Run:
     remembers: bool = False  # whether bodies that are not trained keep their features on disk
 
     def build(self, number, seed=None):
-        """The net of a stage, its body frozen where the stage leaves it alone. InputError where there is no such net."""
+        """The net of a stage, its body frozen where the stage leaves it alone. InputError where there is none."""
         name, body = self.stages[number].net, self.args.body
         try:
             net = build(name, body, self.data.classes, seed, preprocess=self.preprocess, **self.options)
