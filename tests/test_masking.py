@@ -101,6 +101,12 @@ def test_the_study_scores_a_net_on_what_it_is_shown_without_the_background(val):
     assert len({matrix.mean_iu for matrix in found.values()}) == 3 and min(m.mean_iu for m in found.values()) > 0
 
 
+def test_the_study_leaves_out_what_the_data_set_does(val):
+    some = val.take(val.ids)
+    some.left_out = (2,)
+    assert [matrix.left_out for matrix in study(random_model(), some).values()] == [(0, 2)] * 3
+
+
 @pytest.mark.parametrize("keep, row", [
     ("foreground", "FG-only"), ("background", "BG-only"), ("shape", "Shape")])
 def test_a_net_trained_on_masks_is_shown_the_same_masks(val, keep, row):

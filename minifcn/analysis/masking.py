@@ -66,7 +66,7 @@ def mean_color(preprocess):
 
 
 def study(model, dataset, trained=None, progress=None):
-    """{row of TABLE_8: ConfusionMatrix that leaves out class 0} of a Model, for the rows of nets trained like it.
+    """{row of TABLE_8: ConfusionMatrix that leaves out class 0, too} of a Model, for the rows of nets trained like it.
 
     trained: what its training kept, as in Masked; None: everything. progress(n) is called after n more images.
     """
@@ -75,7 +75,7 @@ def study(model, dataset, trained=None, progress=None):
     for row, (kept, shown, _) in TABLE_8.items():
         if kept == trained:
             matrices, _ = score(model, Masked(dataset, shown, preprocess) if shown else dataset, progress)
-            found[row] = ConfusionMatrix(matrices[0].classes, left_out=(0,))
+            found[row] = ConfusionMatrix(matrices[0].classes, left_out=(0, *matrices[0].left_out))
             found[row].counts = matrices[0].counts
     return found
 
