@@ -1,10 +1,13 @@
 """From an image to a net's input and nowhere else: every net carries one Preprocessing, and its checkpoints do too."""
 from dataclasses import asdict, dataclass
+from numbers import Real
+from reprlib import repr as brief
 
 import numpy as np
 
 # where the net's channels lie in an image: BGR as Caffe's nets want it, D depth, HHA as its files store it
 ORDERS = {"RGB": (0, 1, 2), "BGR": (2, 1, 0), "HHA": (0, 1, 2), "BGRD": (2, 1, 0, 3), "BGRHHA": (2, 1, 0, 3, 4, 5)}
+LARGEST = float(np.finfo(np.float32).max)
 PIXEL_RMS = 64  # about the root mean square of a photograph's grey levels round their mean
 
 
@@ -21,9 +24,12 @@ class Preprocessing:
     scale: float = 1 / 64
 
     def __post_init__(self):
-        if self.order not in ORDERS or len(self.mean) != self.channels:
-            raise ValueError(f"order {self.order!r} must be one of {', '.join(ORDERS)}, with a mean for each channel, "
-                             f"not {self.mean}")
+        if self.order not in tuple(ORDERS) or np.shape(self.mean) != (self.channels,):
+            raise ValueError(f"order {brief(self.order)} must be one of {', '.join(ORDERS)}, with a mean for each "
+                             f"channel, not {brief(self.mean)}")
+        for number in (*self.mean, self.scale):
+            if not isinstance(number, Real) or not abs(number) <= LARGEST:
+                raise ValueError(f"mean and scale must be finite numbers, not {brief(number)}")
         object.__setattr__(self, "mean", tuple(map(float, self.mean)))
 
     @property

@@ -48,7 +48,14 @@ def test_it_comes_back_from_a_checkpoint_as_it_was(settings):
     assert Preprocessing(**json.loads(json.dumps(preprocess.to_dict()))) == preprocess
 
 
-@pytest.mark.parametrize("settings", [{"order": "GBR"}, {"mean": (1, 2)}], ids=str)
+@pytest.mark.parametrize("settings", [{"order": "GBR"}, {"order": ["BGR"]}, {"mean": (1, 2)}, {"mean": 5}], ids=str)
 def test_what_it_cannot_be_is_a_clear_error(settings):
     with pytest.raises(ValueError, match="must be one of RGB, BGR, .*, with a mean for each channel"):
         Preprocessing(**settings)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 10**400, "1", None, 1j], ids=lambda n: str(n)[:9])
+def test_mean_and_scale_are_finite_numbers(number):
+    for settings in ({"scale": number}, {"mean": (1, number, 3)}):
+        with pytest.raises(ValueError, match="must be finite numbers"):
+            Preprocessing(**settings)
