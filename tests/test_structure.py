@@ -186,3 +186,8 @@ def test_the_command_prints_every_net_and_one_of_them_layer_by_layer():
 @pytest.mark.parametrize("size", ["375", "375x", "0x5", "ax5", "-3x5"])
 def test_a_size_that_is_none_is_refused(size):
     assert size in refused(command, f"--size={size}")
+
+
+def test_a_size_that_is_absurd_is_refused_in_a_short_line():
+    for side in ("1" * 7, "1" * 5000):
+        assert len(refused(command, "--size", f"5x{side}")) < 200

@@ -10,6 +10,7 @@ from minifcn.nets.structure import crops, rows
 
 NAMES = {Conv2d: "conv", ConvTranspose2d: "deconv", MaxPool2d: "max pool", AveragePool2d: "average pool",
          LocalResponseNorm: "norm"}
+DIGITS = 6  # of a side
 
 
 def parser():
@@ -36,8 +37,9 @@ def main(argv=None):
 def image_size(text):
     """"375x500" -> (375, 500)."""
     sides = text.lower().split("x")
-    if len(sides) != 2 or not all(side.isdecimal() and int(side) for side in sides):
-        raise InputError(f"--size {text}: two whole numbers are needed, height and width, such as 375x500")
+    if len(sides) != 2 or not all(side.isdecimal() and len(side) <= DIGITS and int(side) for side in sides):
+        raise InputError(f"--size {text:.40}: two whole numbers of at most {DIGITS} digits are needed, height and "
+                         "width, such as 375x500")
     return tuple(map(int, sides))
 
 
