@@ -29,6 +29,11 @@ def test_it_names_images_of_one_size(net, rng):
             net.forward(np.zeros(shape))
 
 
+def test_with_depth_it_takes_images_of_the_same_size(rng):
+    net = build("classifier", classes=3, modality="color-d")
+    assert net.side == 96 and net.forward(rng.normal(size=(2, 4, 96, 96))).shape == (2, 3)
+
+
 def test_gradients_down_to_the_first_layer(net, rng):
     x, dy = rng.normal(size=(2, 3, 96, 96)), rng.normal(size=(2, 3))
     net.forward(x, train=True)

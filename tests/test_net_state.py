@@ -11,6 +11,7 @@ from minifcn.nets import build
 from minifcn.nets.memory import step_bytes
 from minifcn.ops import softmax_cross_entropy, softmax_cross_entropy_backward
 from minifcn.optim import SGD
+from minifcn.preprocess import NYUD_MEAN, VOC_MEAN
 
 
 def arrays_in(thing, seen=None):
@@ -180,6 +181,11 @@ def test_the_same_seed_gives_a_layer_the_same_weights_whatever_the_net():
     (["fcn4s"], {}, "net 'fcn4s' is none of fcn32s, fcn16s, fcn8s"),
     (["fcn8s", "maxi"], {}, "body 'maxi' is none of .*mini"),
     (["fcn8s"], {"classes": 1}, "1 classes: a net needs at least 2"),
+    (["fcn8s"], {"preprocess": NYUD_MEAN["color-d"]}, "modality color has 3 channels, not those of BGRD"),
+    (["fcn8s"], {"preprocess": VOC_MEAN, "modality": "color-hha"}, "color-hha has 6 channels, not those of BGR"),
+    (["fcn8s"], {"preprocess": "x"}, "'x' is no Preprocessing"),
+    (["classifier"], {"classes": (3, 2)}, "a classifier has one head"),
+    (["classifier"], {"modality": "color-hha"}, "a classifier has one head, over one stream"),
 ], ids=str)
 def test_what_build_does_not_know_is_a_clear_error(args, options, message):
     with pytest.raises(ValueError, match=message):

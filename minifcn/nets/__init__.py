@@ -26,7 +26,8 @@ def build(name, body="mini", classes=21, seed=0, *, modality="color", preprocess
     learn_upsampling: False, True, or "2x"; preprocess: another than the body's; `options` go to the body (dropout).
     Every layer draws from (seed, its name): layers of one name start alike in every net. With seed=None all start at
     zero, which takes neither time nor memory: to look at a net, or to load weights into it. Raises ValueError for names
-    that are unknown, fewer than 2 classes, and skips that a body has not.
+    that are unknown, fewer than 2 classes, skips that a body has not, a preprocess whose channels are not the
+    modality's, and a classifier of two heads or two streams.
     """
     if name not in (*NETS, "classifier"):
         raise ValueError(f"net {name!r} is none of {', '.join(NETS)}, classifier")
@@ -37,6 +38,8 @@ def build(name, body="mini", classes=21, seed=0, *, modality="color", preprocess
     several = classes if isinstance(classes, tuple | list) else (classes,)
     if not 1 <= len(several) <= len(SUFFIXES) or min(several) < 2:
         raise ValueError(f"{classes} classes: a net needs at least 2 to choose from, and has at most two heads")
+    if name == "classifier" and (len(several) > 1 or modality == "color-hha"):
+        raise ValueError("a classifier has one head, over one stream")
 
     def rng_for(layer):
         return None if seed is None else np.random.default_rng([seed, crc32(layer.encode())])

@@ -5,7 +5,7 @@
 """
 from minifcn.nets.body import Body
 from minifcn.nets.joints import Channels
-from minifcn.preprocess import NYUD_MEAN
+from minifcn.preprocess import NYUD_MEAN, Preprocessing
 
 MODALITIES = ("color", "hha", "color-d", "color-hha")
 
@@ -14,13 +14,19 @@ def with_modality(make, rng_for, modality, preprocess=None):
     """The body for an input; make(rng_for, preprocess=...) gives one of colour, or of whatever `preprocess` says.
 
     The names are those of the released models: "conv1_1_bgrd" takes four channels, "conv1_1color" and "conv1_1hha"
-    belong to the two streams. `preprocess` None: NYUDv2's means, but for colour alone the body's own.
+    belong to the two streams. `preprocess` None: NYUDv2's means, but for colour alone the body's own. Raises
+    ValueError for another modality, and for a preprocess of other channels.
     """
     if modality not in MODALITIES:
         raise ValueError(f"modality {modality!r} is none of {', '.join(MODALITIES)}")
     if modality == "color" and preprocess is None:
         return make(rng_for)
-    preprocess = preprocess or NYUD_MEAN[modality]
+    wanted = NYUD_MEAN[modality]
+    preprocess = wanted if preprocess is None else preprocess
+    if not isinstance(preprocess, Preprocessing):
+        raise ValueError(f"{preprocess!r:.60} is no Preprocessing")
+    if preprocess.channels != wanted.channels:
+        raise ValueError(f"modality {modality} has {wanted.channels} channels, not those of {preprocess.order}")
     if modality in ("color", "hha"):
         return make(rng_for, preprocess=preprocess)
     if modality == "color-d":
@@ -42,4 +48,4 @@ def _joined(like, streams, name_of, preprocess):
         for name, layer, sources in body.walk():
             layers[name_of(name, stream)] = layer
             inputs[name_of(name, stream)] = tuple(name_of(source, stream) for source in sources)
-    return Body(like.name, layers, like.channels, like.fits, preprocess, inputs=inputs, streams=tuple(streams))
+    return Body(like.name, layers, like.channels, like.fits, preprocess, like.side, like.last, inputs, tuple(streams))
