@@ -30,7 +30,7 @@ def test_it_names_images_of_one_size(net, rng):
 
 
 def test_with_depth_it_takes_images_of_the_same_size(rng):
-    net = build("classifier", classes=3, modality="color-d")
+    net = build("classifier", classes=3, modality="color-d", dtype=np.float64)
     assert net.side == 96 and net.forward(rng.normal(size=(2, 4, 96, 96))).shape == (2, 3)
 
 
