@@ -1,5 +1,6 @@
 """Other people's files: recognised by what is in them, folded without changing a score, refused in one line."""
 import json
+import os
 import struct
 import sys
 from pathlib import Path
@@ -205,6 +206,15 @@ def test_a_net_that_is_not_known_is_refused(tmp_path):
 def test_a_file_that_is_none_is_refused(tmp_path):
     refuses(lambda: weights.read(tmp_path / "none"), tmp_path / "none", "No such file")
     refuses(lambda: weights.read(tmp_path), tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in this file system")
+def test_a_pipe_is_refused_before_it_is_opened(tmp_path):
+    """Nobody writes into it: to open it would take for ever."""
+    os.mkfifo(tmp_path / "pipe")
+    for call in (weights.read, weights.is_checkpoint):
+        refuses(lambda call=call: call(tmp_path / "pipe"), tmp_path / "pipe", "no regular file")
+    assert "no regular file" in refused(command, tmp_path / "pipe")
 
 
 # ---- damaged safetensors files

@@ -1,6 +1,8 @@
 """Which format a weight file is in, told by its first bytes and never by its name."""
+import os
 from functools import partial
 from pathlib import Path
+from stat import S_ISREG
 
 from minifcn.errors import InputError
 from minifcn.weights.caffe import open_caffe
@@ -25,6 +27,8 @@ def is_safetensors(path):
 
 def _start(path):
     try:
+        if not S_ISREG(os.stat(path).st_mode):  # to open a pipe is to wait for somebody to write into it
+            raise InputError(f"{path}: no regular file")
         with open(path, "rb") as file:
             return file.read(9)
     except OSError as error:
