@@ -271,6 +271,14 @@ def test_without_torch_its_files_are_told_what_reads_them(tmp_path, monkeypatch,
 
 # ---- the command
 
+def test_names_are_shown_escaped_and_cut(tmp_path):
+    path = saved(tmp_path / "file", {"\x1b[2J\nname": np.zeros(1, np.float32), "é" * 5000: np.zeros(1, np.float32)})
+    result = run(command, path)
+    for text in (result.out, result.err):
+        assert r"\x1b[2J\nname" in text and "é" * 97 + "..." in text and len(text) < 1000
+    assert "\x1b" not in result.out
+
+
 def test_the_command_says_what_a_file_holds_and_converts_it(googlenet, tmp_path):
     path, _ = googlenet
     out = tmp_path / "made" / "net.safetensors"

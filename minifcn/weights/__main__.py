@@ -7,6 +7,7 @@ from minifcn.datasets.base import each_kind
 from minifcn.errors import InputError
 from minifcn.recipes import RECIPES
 from minifcn.weights import convert, layout_of
+from minifcn.weights.contents import printable
 from minifcn.weights.formats import open_file
 from minifcn.weights.labels import classes_and_colors
 
@@ -40,7 +41,7 @@ def main(argv=None):
           f"{sum(prod(tensor.shape) for tensor in contents.tensors.values()):,} parameters\n")
     if "minifcn" in contents.metadata and not args.out:
         print(table(contents, {name: name for name in contents.tensors}))
-        print("\n".join(f"{key}: {text}" for key, text in contents.metadata.items()))
+        print("\n".join(printable(f"{key}: {text}", 1 << 16) for key, text in contents.metadata.items()))
         return 0
     try:
         layout = layout_of(contents, args.as_model)

@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 
 from minifcn.errors import InputError
-from minifcn.weights.contents import Contents, Tensor
+from minifcn.weights.contents import Contents, Tensor, printable
 
 MESSAGES = {
     "BlobShape": {"dim": (1, "repeated int64")},
@@ -85,8 +85,8 @@ def _messages():
 
 
 def _text(name):
-    """protobuf gives a string that is no UTF-8 as bytes."""
-    return name if isinstance(name, str) else name.decode(errors="backslashreplace")
+    """A name as it can be shown; protobuf gives a string that is no UTF-8 as bytes."""
+    return printable(name if isinstance(name, str) else name.decode(errors="backslashreplace"))
 
 
 def _tensor(blob, number, where):

@@ -8,6 +8,12 @@ import numpy as np
 from minifcn.errors import InputError
 
 
+def printable(text, longest=100):
+    """Somebody else's name or words as they can be shown: one line, not too long, nothing that a terminal obeys."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:longest + 1])
+    return text if len(text) <= longest else f"{text[:longest - 3]}..."
+
+
 @dataclass(frozen=True)
 class Tensor:
     """A tensor's shape, its dtype in the words of its file, and how to get it as an array."""
@@ -21,7 +27,7 @@ class Tensor:
 class Contents:
     """A file, its format in words, {name: Tensor}; the texts that a safetensors file carries; a caffemodel's graph.
 
-    bottoms: {layer: names of the maps that it is fed}, as far as the file tells.
+    bottoms: {layer: names of the maps that it is fed}, as far as the file tells. All names are made printable.
     """
 
     path: Path
@@ -30,12 +36,18 @@ class Contents:
     metadata: dict = field(default_factory=dict)
     bottoms: dict = field(default_factory=dict)
 
+    def __post_init__(self):
+        tensors = {printable(name): tensor for name, tensor in self.tensors.items()}
+        if len(tensors) < len(self.tensors):
+            raise InputError(f"{self.path}: two of its tensors have names that look alike")
+        object.__setattr__(self, "tensors", tensors)
+
     def array(self, name, finite=True):
         """A tensor as a float32 array. InputError where it cannot be read, is no float, or holds NaN or infinity."""
         try:
             found = self.tensors[name].load()
         except Exception as error:  # a library for each format, and each with errors of its own
-            raise InputError(f"{self.path}: {name}: cannot be read ({' '.join(str(error).split())})") from error
+            raise InputError(f"{self.path}: {name}: cannot be read ({printable(' '.join(str(error).split()), 300)})") from error
         if found.dtype.kind != "f":
             raise InputError(f"{self.path}: {name}: {found.dtype}, and weights are floating-point numbers")
         with np.errstate(over="ignore"):
