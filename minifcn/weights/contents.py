@@ -14,6 +14,11 @@ def printable(text, longest=100):
     return text if len(text) <= longest else f"{text[:longest - 3]}..."
 
 
+def words(error):
+    """What another library says of a file."""
+    return printable(" ".join(str(error).split()), 300)
+
+
 @dataclass(frozen=True)
 class Tensor:
     """A tensor's shape, its dtype in the words of its file, and how to get it as an array."""
@@ -47,7 +52,7 @@ class Contents:
         try:
             found = self.tensors[name].load()
         except Exception as error:  # a library for each format, and each with errors of its own
-            raise InputError(f"{self.path}: {name}: cannot be read ({printable(' '.join(str(error).split()), 300)})") from error
+            raise InputError(f"{self.path}: {name}: cannot be read ({words(error)})") from error
         if found.dtype.kind != "f":
             raise InputError(f"{self.path}: {name}: {found.dtype}, and weights are floating-point numbers")
         with np.errstate(over="ignore"):

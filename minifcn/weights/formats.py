@@ -6,7 +6,7 @@ from stat import S_ISREG
 
 from minifcn.errors import InputError
 from minifcn.weights.caffe import open_caffe
-from minifcn.weights.contents import Contents, Tensor, printable
+from minifcn.weights.contents import Contents, Tensor, words
 from minifcn.weights.torchfile import ZIP, open_torch
 
 
@@ -46,4 +46,4 @@ def open_safetensors(path):
                    for name, some in held.items()}
         return Contents(path, "safetensors", tensors, file.metadata() or {})
     except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path}: a damaged safetensors file ({printable(' '.join(str(error).split()), 300)})") from error
+        raise InputError(f"{path}: a damaged safetensors file ({words(error)})") from error

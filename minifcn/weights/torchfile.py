@@ -8,7 +8,7 @@ import warnings
 import zipfile
 
 from minifcn.errors import InputError
-from minifcn.weights.contents import Contents, Tensor, printable
+from minifcn.weights.contents import Contents, Tensor, words
 
 ZIP = b"PK\x03\x04"  # since torch 1.6; the legacy layout before that is a row of pickles
 TRUSTED = "2.10"
@@ -46,7 +46,7 @@ def open_torch(path):
 
 def _first_sentence(error):
     """torch explains at length how to trust a file; one sentence says what is wrong with it."""
-    return printable(" ".join(str(error).split()).partition(". ")[0], 300) or type(error).__name__
+    return words(error).partition(". ")[0] or type(error).__name__
 
 
 def _kinds(held):
