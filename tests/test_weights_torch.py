@@ -116,16 +116,31 @@ REFUSED = {
         lambda held: held | {"features.0.weight": torch.zeros(1).expand(1 << 40)}, ["features.0.weight has shape"]),
     "bfloat16": (lambda held: held | {"features.2.bias": torch.zeros(4, dtype=torch.bfloat16)},
                  ["features.2.bias: cannot be read"]),
+    "a number for a name": (lambda held: held | {3: torch.zeros(4)}, ["3: no name"]),
+    **{kind: (lambda held, make=make: held | {"features.2.bias": make(torch.zeros(4, 2))},
+              ["features.2.bias: a nested, sparse, quantised or empty tensor"])
+       for kind, make in {"sparse": torch.Tensor.to_sparse, "sparse, by rows": torch.Tensor.to_sparse_csr,
+                          "meta": lambda x: x.to("meta"),
+                          "quantised": lambda x: torch.quantize_per_tensor(x, 0.1, 0, torch.qint8)}.items()},
     "NaN": (lambda held: held | {"features.2.bias": torch.full((4,), torch.nan)}, ["features.2.bias: holds NaN"]),
 }
 
 
+@pytest.mark.filterwarnings("ignore")  # torch's, of kinds of tensors that it will change
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_no_dict_of_good_tensors_is_refused(path, small, layout, case):
     change, words = REFUSED[case]
     saved(path, change({name: torch.from_numpy(w) for name, w in small.items()}), layout)
     refuses(lambda: weights.read(path), path, *words)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_nested_tensor_is_refused(path, small):
+    """In the zip layout: from the other torch may get anything."""
+    some = torch.zeros(4, 2)
+    saved(path, small | {"features.2.bias": torch.nested.nested_tensor([some, some[:2]])}, "zip")
+    refuses(lambda: weights.read(path), path, "features.2.bias: a nested, sparse, quantised or empty tensor")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -8,7 +8,7 @@ import warnings
 import zipfile
 
 from minifcn.errors import InputError
-from minifcn.weights.contents import Contents, Tensor, words
+from minifcn.weights.contents import Contents, Tensor, printable, words
 
 ZIP = b"PK\x03\x04"  # since torch 1.6; the legacy layout before that is a row of pickles
 TRUSTED = "2.10"
@@ -39,7 +39,12 @@ def open_torch(path):
                          f"({_first_sentence(error)})") from error
     if not isinstance(held, dict) or not all(isinstance(some, torch.Tensor) for some in held.values()):
         raise InputError(f"{path}: holds {_kinds(held)}, not tensors by name alone; save what state_dict() gives")
-    tensors = {str(name): Tensor(tuple(some.shape), str(some.dtype).removeprefix("torch."), some.detach().numpy)
+    for name, some in held.items():
+        if not isinstance(name, str):
+            raise InputError(f"{path}: {printable(repr(name))}: no name of a tensor")
+        if some.layout != torch.strided or some.is_nested or some.is_quantized or some.is_meta:
+            raise InputError(f"{path}: {printable(name)}: a nested, sparse, quantised or empty tensor, no plain one")
+    tensors = {name: Tensor(tuple(some.shape), str(some.dtype).removeprefix("torch."), some.detach().numpy)
                for name, some in held.items()}
     return Contents(path, f"torch, {'zip' if zipped else 'legacy'} layout", tensors)
 
