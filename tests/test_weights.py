@@ -269,6 +269,11 @@ def test_without_torch_its_files_are_told_what_reads_them(tmp_path, monkeypatch,
     refuses(lambda: weights.read(path), path, "pip install \"torch", "timm/vgg16.tv_in1k")
 
 
+def test_a_zip_archive_of_numpys_is_no_torch_file(tmp_path):
+    np.savez_compressed(tmp_path / "file.npz", w=np.zeros(3))
+    refuses(lambda: weights.read(tmp_path / "file.npz"), "file.npz: a zip archive, no torch file")
+
+
 # ---- the command
 
 def test_names_are_shown_escaped_and_cut(tmp_path):

@@ -17,6 +17,8 @@ WAYS_OUT = f"""pip install "torch>={TRUSTED}"; or take the same net as a safeten
 
 def open_torch(path):
     """The Contents of a dict of tensors that torch has saved, mapped into memory where the layout allows."""
+    if _is_other_zip(path):
+        raise InputError(f"{path}: a zip archive, no torch file")
     try:
         import torch
     except ImportError as error:
@@ -47,6 +49,15 @@ def open_torch(path):
     tensors = {name: Tensor(tuple(some.shape), str(some.dtype).removeprefix("torch."), some.detach().numpy)
                for name, some in held.items()}
     return Contents(path, f"torch, {'zip' if zipped else 'legacy'} layout", tensors)
+
+
+def _is_other_zip(path):
+    """Whether a file is a whole zip archive without torch's pickle: NumPy's .npz, say."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return not any(name.endswith("data.pkl") for name in archive.namelist())
+    except Exception:  # over a damaged file zipfile, too, raises nearly anything; torch says more of it
+        return False
 
 
 def _first_sentence(error):
