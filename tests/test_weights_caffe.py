@@ -225,6 +225,7 @@ BROKEN = {
     "half a number": (layer(2, b"fc", [[*dims(2), *nested(5, b"12345")]]), ["damaged"]),
     "no weights": (layer(2, b"data"), ["no caffemodel with weights"]),
     "too few numbers": (layer(2, b"fc", [[*dims(2, 4), *data(W)]]), ["fc.w: 6 numbers for the shape (2, 4)"]),
+    "33 dimensions": (layer(2, b"fc", [[*dims(*[1 << 62] * 33), *data(W)]]), ["fc.w: 33 dimensions", "at most 32"]),
     "a shape that overflows": (layer(2, b"fc", [[*dims(1 << 62, 1 << 62), *data(W)]]), ["fc.w: 6 numbers"]),
     "a shape below zero": (layer(2, b"fc", [[*dims((1 << 64) - 2, (1 << 64) - 3), *data(W)]]), ["fc.w", "(-2, -3)"]),
     "the same layer twice": (GOOD + GOOD, ["fc.w: is there twice"]),
@@ -238,6 +239,14 @@ def test_a_broken_file_is_refused(tmp_path, case):
     path = written(tmp_path / "file", *parts)
     refuses(lambda: weights.read(path), path, *words)
     refused(command, path)
+
+
+@pytest.mark.parametrize("parts", [nested(2) * 100_001, nested(100) * 100_001, nested(100, *nested(7) * 100_001),
+                                   number(9, 1) * 100_001], ids=["V1", "V2", "blobs", "others"])
+def test_a_file_of_too_many_parts_is_refused_before_they_are_made(tmp_path, monkeypatch, parts):
+    monkeypatch.setattr(caffe, "_messages", None)
+    path = written(tmp_path / "file", *([parts] if isinstance(parts, bytes) else parts))
+    refuses(lambda: weights.read(path), path, "more than 100,000 parts")
 
 
 def test_a_file_beyond_protobufs_limit_is_refused(tmp_path, monkeypatch):

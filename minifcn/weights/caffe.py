@@ -24,6 +24,9 @@ MESSAGES = {
 }
 LEGACY = ("num", "channels", "height", "width")  # the shape of a blob in the files of 2014
 LIMIT = (1 << 31) - 1  # bytes of a message
+DIMENSIONS = 32  # of a blob, Caffe's kMaxBlobAxes
+PARTS = 100_000  # fields of all layers, 1,000 layers of 100 each: an empty one of 2 bytes takes a hundred in memory
+FIXED = {1: 8, 5: 4}  # bytes of a field by its type on the wire, where they are not told
 
 
 def open_caffe(path):
@@ -56,10 +59,50 @@ def _parse(path):
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         with memoryview(mapped) as view:
             try:
+                if any(number == PARTS for number, _ in enumerate(_parts(view))):
+                    raise InputError(f"{path}: layers of more than {PARTS:,} parts, more than any net has")
                 return _messages().FromString(view)
-            except DecodeError as error:
+            except (DecodeError, LookupError) as error:
                 raise InputError(f"{path}: no safetensors file, none of torch's, and no caffemodel or a damaged one "
                                  f"({error})") from error
+
+
+def _parts(data):
+    """Yield the number of every field of a file and of its layers, from the bytes, before anything is made of them."""
+    layers = {MESSAGES["NetParameter"][name][0] for name in ("layers", "layer")}
+    for number, start, end in _fields(data, 0, len(data)):
+        yield number
+        if number in layers:
+            yield from (inner for inner, _, _ in _fields(data, start, end))
+
+
+def _fields(data, at, end):
+    """Yield (number, start, end) of every field of the message data[at:end]. LookupError for what is none."""
+    while at < end:
+        tag, start = _varint(data, at)
+        kind = tag & 7
+        if kind == 0:
+            _, at = _varint(data, start)
+        elif kind == 2:
+            size, start = _varint(data, start)
+            at = start + size
+        elif kind in FIXED:
+            at = start + FIXED[kind]
+        else:
+            raise LookupError(f"a field of type {kind}")
+        if at > end:
+            raise LookupError("a field longer than what it is in")
+        yield tag >> 3, start, at
+
+
+def _varint(data, at):
+    """(number, where it ends): 7 bits a byte, the lowest first, as long as the eighth is 1."""
+    number = 0
+    for k in range(10):
+        number |= (data[at + k] & 127) << 7 * k
+        if data[at + k] < 128:
+            return number, at + k + 1
+    raise LookupError("a number of more than 10 bytes")
 
 
 @cache
@@ -97,6 +140,8 @@ def _tensor(blob, number, where):
             shape = shape[3:]  # biases
         elif shape[:2] == (1, 1):
             shape = shape[2:]  # a fully connected layer
+    elif len(blob.shape.dim) > DIMENSIONS:
+        raise InputError(f"{where}: {len(blob.shape.dim):,} dimensions; a blob has at most {DIMENSIONS}")
     else:
         shape = tuple(blob.shape.dim)
     values, dtype = (blob.double_data, "float64") if blob.double_data else (blob.data, "float32")
