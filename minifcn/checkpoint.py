@@ -101,6 +101,7 @@ def read(path):
         raise InputError(f"{path}: no such checkpoint")
     try:
         with safe_open(path, framework="numpy") as file:
+            read_header(path)
             texts = file.metadata() or {}
             if "minifcn" not in texts:
                 raise InputError(f"{path}: a safetensors file, but no checkpoint of minifcn's: it lacks their metadata")
@@ -118,6 +119,23 @@ def read(path):
     state = {name.removeprefix(OPTIMIZER): value for name, value in tensors.items() if name.startswith(OPTIMIZER)}
     params = {name: value for name, value in tensors.items() if not name.startswith(OPTIMIZER)}
     return Checkpoint(path, meta, params, state)
+
+
+def read_header(path):
+    """(header, where the data begin) of a safetensors file that its library has found sound.
+
+    {name: {"dtype", "shape", "data_offsets"}}, and "__metadata__". ValueError where a name is there twice, of which
+    libraries take one or the other.
+    """
+    with open(path, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        return json.loads(file.read(size), object_pairs_hook=_once), 8 + size
+
+
+def _once(pairs):
+    if len(found := dict(pairs)) < len(pairs):
+        raise ValueError("a name is in its header twice")
+    return found
 
 
 def restore(checkpoint):

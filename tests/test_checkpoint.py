@@ -173,6 +173,15 @@ def test_another_programs_file_is_refused(tmp_path):
     refused(path)
 
 
+def test_a_header_that_tells_a_thing_twice_is_refused(saved, tmp_path):
+    content = saved.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = content[8:8 + length].replace(b'"net":', b'"net":"fcn8s","net":', 1)
+    path = tmp_path / "twice.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + length:])
+    refused(path, "damaged", "twice")
+
+
 def test_a_file_that_is_not_there_or_a_folder_is_refused(tmp_path):
     refused(tmp_path / "missing.safetensors", "no such checkpoint")
     refused(tmp_path, "a folder without best.safetensors")

@@ -25,6 +25,7 @@ from minifcn import weights
 from minifcn.nets import build
 from minifcn.weights import __main__ as command
 from minifcn.weights import folding
+from minifcn.weights.formats import open_file
 
 SHIPPED = Path(minifcn.__file__).parent / "weights/harbour-fcn8s.safetensors"
 
@@ -149,6 +150,18 @@ def test_numbers_of_other_widths_become_float32(small, tmp_path):
         np.testing.assert_allclose(half.params[name], w, rtol=1e-3, atol=1e-6)
 
 
+def test_bfloat16_is_the_upper_half_of_float32(tmp_path, rng):
+    wanted = (rng.normal(size=(2, 3)).astype(np.float32).view(np.uint32) & 0xFFFF0000).view(np.float32)
+    upper = (wanted.view(np.uint32) >> 16).astype("<u2").tobytes()
+    header = {"a": entry([1], 0, 2, "BF16"), "w": entry([2, 3], 2, 14, "BF16"), "e": entry([0, 4], 14, 14, "BF16")}
+    (tmp_path / "file").write_bytes(raw(header, bytes(2) + upper))
+    contents = open_file(tmp_path / "file")
+    assert contents.array("e").shape == (0, 4)
+    found = contents.array("w")
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, wanted)
+
+
 def test_numbers_too_large_for_float32_are_refused(small, tmp_path):
     double = {name: w.astype(np.float64) for name, w in small.items()}
     double["features.0.bias"][1] = 1e300
@@ -239,6 +252,8 @@ DAMAGED = {
     "a hole": raw({"a": entry([2], 0, 8), "b": entry([2], 12, 20)}, b"0" * 20),
     "negative": raw({"a": entry([-2], 0, 8)}, b"0" * 8),
     "a dtype that is none": raw({"a": entry([2], 0, 8, "F31")}, b"0" * 8),
+    "a name twice": raw(b'{"a": %b, "a": %b}' % ((json.dumps(entry([2], 0, 8)).encode(),) * 2), b"0" * 8),
+    "a text twice": raw(b'{"__metadata__": {"minifcn": "1", "minifcn": "2"}}'),
     "no JSON": raw(b'{"a": [}'),
     "no UTF-8": raw(b'{"\xff\xfe": 1}'),
 }

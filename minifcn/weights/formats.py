@@ -1,9 +1,13 @@
 """Which format a weight file is in, told by its first bytes and never by its name."""
 import os
 from functools import partial
+from math import prod
 from pathlib import Path
 from stat import S_ISREG
 
+import numpy as np
+
+from minifcn.checkpoint import read_header
 from minifcn.errors import InputError
 from minifcn.weights.caffe import open_caffe
 from minifcn.weights.contents import Contents, Tensor, words
@@ -41,9 +45,20 @@ def open_safetensors(path):
 
     try:
         file = safe_open(path, framework="numpy")
-        held = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-        tensors = {name: Tensor(tuple(some.get_shape()), some.get_dtype(), partial(file.get_tensor, name))
-                   for name, some in held.items()}
+        header, start = read_header(path)
+        tensors = {}
+        for name in file.keys():  # noqa: SIM118 (it is no mapping)
+            dtype, shape = header[name]["dtype"], tuple(header[name]["shape"])
+            load = partial(file.get_tensor, name)
+            if dtype == "BF16":
+                load = partial(_bfloat16, path, start + header[name]["data_offsets"][0], shape)
+            tensors[name] = Tensor(shape, dtype, load)
         return Contents(path, "safetensors", tensors, file.metadata() or {})
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{path}: a damaged safetensors file ({words(error)})") from error
+
+
+def _bfloat16(path, offset, shape):
+    """A tensor of a type that NumPy has not, as float32, of which it is the upper half."""
+    upper = np.fromfile(path, "<u2", prod(shape), offset=offset)
+    return (upper.astype(np.uint32) << 16).view(np.float32).reshape(shape)
