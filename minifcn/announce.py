@@ -11,14 +11,18 @@ from minifcn.features import feature_bytes, room_for
 from minifcn.metrics import ConfusionMatrix
 from minifcn.model import shrunk_size
 from minifcn.nets.memory import step_bytes
-from minifcn.plan import frozen, weight_decay
+from minifcn.plan import check_multipliers, frozen, weight_decay
 from minifcn.recipes import RECIPES
 
 
 def announce(run, why):
-    """Print what will run, where, on what, in how much memory and time, and what guessing would score."""
+    """Print what will run, where, on what, in how much memory and time, and what guessing would score.
+
+    InputError where a stage's net cannot be built, or no net has what an option names.
+    """
     args, data, stages = run.args, run.data, run.stages
     nets = [run.build(number) for number in range(len(stages))]
+    check_multipliers(args, nets)
     learned = sum(nets[-1].params[name].size for name in nets[-1].learned)
     print(f"minifcn {minifcn.__version__}: {' -> '.join(stage.net for stage in stages)}, body {args.body}, "
           f"{learned:,} learned parameters, float32, {threads()} threads")

@@ -274,6 +274,18 @@ def test_the_papers_summed_loss_says_what_rate_equals_it_for_the_mean(data, tmp_
     assert weights(tmp_path / "run/fcn32s.safetensors")["score_fr.w"].any()
 
 
+def test_a_multiplier_may_name_a_layer_that_only_a_later_stage_has(data, tmp_path, quick):
+    done(train, "--data", data, "--net", "fcn32s,fcn16s", "--epochs", 2, "--multiplier", "score_pool4.*=0,0", "--out",
+         tmp_path / "run")
+    assert not weights(tmp_path / "run/fcn16s.safetensors")["score_pool4.w"].any()
+
+
+def test_a_multiplier_that_names_nothing_is_refused_before_the_first_step(data, tmp_path):
+    message = refused(train, "--data", data, "--multiplier", "score_pol4.*=0,0", "--out", tmp_path / "run")
+    assert "--multiplier score_pol4.*" in message and "score_pool4.w" in message
+    assert not list((tmp_path / "run").iterdir())
+
+
 def test_a_subset_is_trained_on_and_every_class_is_in_it(data, tmp_path, quick):
     text = done(train, "--data", data, "--net", "fcn32s", "--epochs", 1, "--subset", 2, "--out", tmp_path / "run")
     assert ": 2 training and 2 validation images" in text and "1 epochs of 1 steps of 2" in text
