@@ -8,6 +8,7 @@ from minifcn.batches import SCALE
 from minifcn.datasets import harbour, open_dataset
 from minifcn.datasets.base import Segmentation, kinds, per_kind
 from minifcn.datasets.voc import split_names
+from minifcn.errors import InputError
 from minifcn.model import shrunk_size
 
 
@@ -44,8 +45,16 @@ class Data:
 
 
 def open_data(args):
-    """Data of the run, every file of it read once: a bad one must show now and not in hour three."""
+    """Data of the run, every file of it read once: a bad one must show now and not in hour three.
+
+    InputError for a bad one, and where the classes to validate on are not those to train on.
+    """
     train, val = opened(args, args.dataset, args.split), opened(args, args.val_dataset, args.val_split)
+    if kinds(train.classes) != kinds(val.classes):
+        mine, theirs = (" and ".join(str(len(names)) for names in kinds(part.classes)) for part in (train, val))
+        raise InputError(f"--dataset {args.dataset} ({train.root}) has {mine} classes, --val-dataset "
+                         f"{args.val_dataset} ({val.root}) {theirs}{', of other names' if mine == theirs else ''}: a "
+                         "net is validated on the classes that it learns")
     if args.subset:
         train = train.subset(args.subset, args.seed)
     if args.val_subset:

@@ -132,6 +132,12 @@ def test_a_recipe_trains_saves_and_is_scored_beside_the_papers_figures(root, sma
         assert [part for part in line.split() if part != "-"][-1] == str([f for f in figures if f == f][-1])
 
 
+def test_validation_data_of_other_classes_are_refused(root, tmp_path):
+    message = refused(train, "--dataset", "sbd", "--val-dataset", "siftflow", "--val-split", "test", "--data", root,
+                      "--out", tmp_path / "run")
+    assert "sbd" in message and "21 classes" in message and "siftflow" in message and "33 and 3" in message
+
+
 def test_sift_flow_leaves_out_what_its_test_set_lacks_and_has_a_geometric_table(root, small, tmp_path):
     trained(root, "siftflow-fcn8s", tmp_path / "run")
     text = done(evaluate, tmp_path / "run", "--data", root, "--out", tmp_path / "scores")
