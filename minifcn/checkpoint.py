@@ -117,8 +117,20 @@ def read(path):
     if missing := [key for key in REQUIRED if key not in meta]:
         raise InputError(f"{path}: its metadata lack {', '.join(missing)}")
     state = {name.removeprefix(OPTIMIZER): value for name, value in tensors.items() if name.startswith(OPTIMIZER)}
-    params = {name: value for name, value in tensors.items() if not name.startswith(OPTIMIZER)}
+    params = {name: as_weights(value, f"{path}: {name}") for name, value in tensors.items()
+              if not name.startswith(OPTIMIZER)}
     return Checkpoint(path, meta, params, state)
+
+
+def as_weights(found, where, finite=True):
+    """An array as float32. InputError, a line that begins with `where`, for other than floats, and NaN or infinity."""
+    if found.dtype.kind != "f":
+        raise InputError(f"{where}: {found.dtype}, and weights are floating-point numbers")
+    with np.errstate(over="ignore"):
+        found = found.astype(np.float32, copy=False)
+    if finite and not np.isfinite(found).all():
+        raise InputError(f"{where}: holds NaN or infinity; a damaged file, or training that diverged")
+    return found
 
 
 def read_header(path):

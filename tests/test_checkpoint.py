@@ -12,6 +12,7 @@ from minifcn.errors import InputError
 from minifcn.nets import build
 from minifcn.optim import Adam
 from minifcn.preprocess import Preprocessing
+from minifcn.start import read_start
 
 META = {"classes": ["sky", "süße Robbe"], "colors": [[0, 0, 0], [9, 8, 7]], "max_side": None, "options": {}}
 # metadata that a damaged file may hold: the right keys, and values that are of no use
@@ -171,6 +172,24 @@ def test_another_programs_file_is_refused(tmp_path):
     path = tmp_path / "half.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
     refused(path)
+
+
+def changed(saved, path, **changes):
+    """A copy of a checkpoint with other tensors."""
+    from safetensors.numpy import save
+
+    read = checkpoint.read(saved)
+    path.write_bytes(save(read.params | changes, {key: json.dumps(value) for key, value in read.meta.items()}))
+    return path
+
+
+@pytest.mark.parametrize("values, word", [([1, np.nan], "NaN"), ([np.inf, 1], "infinity"), ([1e300, 1], "infinity"),
+                                          (np.array([1, 2], np.int64), "int64")], ids=str)
+def test_weights_that_are_no_finite_numbers_are_refused_by_name(saved, tmp_path, values, word):
+    path = changed(saved, tmp_path / "bad.safetensors", **{"score_fr.b": np.asarray(values)})
+    refused(path, "score_fr.b", word)
+    with pytest.raises(InputError, match=f"score_fr.b.*{word}"):
+        read_start([path])
 
 
 def test_a_header_that_tells_a_thing_twice_is_refused(saved, tmp_path):

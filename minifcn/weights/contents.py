@@ -3,8 +3,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
+from minifcn.checkpoint import as_weights
 from minifcn.errors import InputError
 
 
@@ -53,10 +52,4 @@ class Contents:
             found = self.tensors[name].load()
         except Exception as error:  # a library for each format, and each with errors of its own
             raise InputError(f"{self.path}: {name}: cannot be read ({words(error)})") from error
-        if found.dtype.kind != "f":
-            raise InputError(f"{self.path}: {name}: {found.dtype}, and weights are floating-point numbers")
-        with np.errstate(over="ignore"):
-            found = found.astype(np.float32, copy=False)
-        if finite and not np.isfinite(found).all():
-            raise InputError(f"{self.path}: {name}: holds NaN or infinity; a damaged file, or training that diverged")
-        return found
+        return as_weights(found, f"{self.path}: {name}", finite)
