@@ -7,6 +7,7 @@ from minifcn.errors import InputError
 from minifcn.nets import NETS
 from minifcn.nets.models import MODELS
 from minifcn.optim import SGD, Adam
+from minifcn.preprocess import NYUD_MEAN
 from minifcn.recipes import RECIPES
 
 Stage = namedtuple("Stage", "net epochs lr")
@@ -74,6 +75,30 @@ def net_options(args, start=None):
     if args.upsampling != "fixed":
         options["learn_upsampling"] = {"2x": "2x", "learned": True}[args.upsampling]
     return options | (start.options if start else {})
+
+
+def preprocessing(args, start=None):
+    """What the nets of this run are fed; None: what their body is by itself.
+
+    The means are those of the data, by the recipe or the modality, where the weights that the run starts from have
+    learned with the same scale and order of channels; the first layer of HHA or depth starts from one of BGR, too [as
+    the authors' do]. Other weights of colour keep their own. InputError where neither can be.
+    """
+    model = MODELS.get(args.recipe, {})
+    if args.modality != "color":
+        wanted = NYUD_MEAN[args.modality]
+    else:
+        wanted = model.get("preprocess") if model.get("modality", "color") == "color" else None
+    if not start:
+        return wanted
+    theirs = start.preprocess
+    if args.modality == "color" and theirs.order in ("RGB", "BGR"):
+        agree = wanted and (wanted.order, wanted.scale) == (theirs.order, theirs.scale)
+        return wanted if agree else theirs
+    if wanted and theirs.order in ("BGR", wanted.order) and theirs.scale == wanted.scale:
+        return wanted
+    raise InputError(f"--modality {args.modality}: {start.files[0]} has learned with {theirs.order} times "
+                     f"{theirs.scale:g}, another input; weights of BGR times 1, as Caffe's, can be taken")
 
 
 def model_name(args, net):

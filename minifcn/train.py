@@ -16,11 +16,9 @@ from minifcn.backend import choose_device, set_threads, single_threaded_blas, th
 from minifcn.batches import SCALE, Batches, Vary, steps_and_parts
 from minifcn.datasets.base import kinds
 from minifcn.model import Model
-from minifcn.nets.models import MODELS
 from minifcn.optim import Cosine
-from minifcn.plan import make_optimizer, net_options, plan
+from minifcn.plan import make_optimizer, net_options, plan, preprocessing
 from minifcn.preprocess import Preprocessing
-from minifcn.recipes import RECIPES
 from minifcn.rundata import median_weights, open_data
 from minifcn.runfolder import BEGINNING, add_row, describe, last_scores, read_last, read_log, save_arguments, save_last
 from minifcn.scoring import score
@@ -46,10 +44,8 @@ def main(argv=None):
     run = Run(args, data, stages, net_options(args, start), None, device)
     if last:
         run.options, run.preprocess = last.meta["options"], Preprocessing(**last.meta["preprocess"])
-    elif args.recipe in MODELS:
-        run.preprocess = MODELS[RECIPES[args.recipe].model]["preprocess"]
-    elif start and args.modality == "color":
-        run.preprocess = start.preprocess
+    else:
+        run.preprocess = preprocessing(args, start)
     announce(run, why)
     log = read_log(args, stages, state)
     total = sum(stage.epochs for stage in stages) * len(data.train)

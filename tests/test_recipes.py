@@ -1,6 +1,7 @@
 """The authors' training by name: the settings of their solvers, on miniatures of their data sets."""
 import json
 import signal
+from types import SimpleNamespace
 
 import archives
 import numpy as np
@@ -14,7 +15,7 @@ from minifcn.datasets.base import kinds
 from minifcn.nets import build
 from minifcn.nets.models import MODELS
 from minifcn.optim import SGD
-from minifcn.preprocess import NYUD_MEAN, VOC_MEAN
+from minifcn.preprocess import NYUD_MEAN, VOC_MEAN, Preprocessing
 from minifcn.published import PUBLISHED
 from minifcn.recipes import RECIPES
 
@@ -162,6 +163,27 @@ def test_nets_of_every_input_predict_what_their_data_set_gives(root, small, tmp_
     assert model.predict(image).shape == labels.shape
     with pytest.raises(ValueError, match="an image is a NumPy array"):
         model.predict(image[..., :2])
+
+
+def test_weights_keep_the_input_that_they_learned_with_where_the_recipes_has_another_scale_or_order(root, tmp_path):
+    trained(root, "voc-fcn32s", tmp_path / "run", "--body", "mini", "--weights", "harbour-fcn8s", "--lr", "1e-40",
+            "--max-side", 20)
+    assert minifcn.load(tmp_path / "run").net.preprocess == minifcn.load("harbour-fcn8s").net.preprocess
+
+
+def test_where_scale_and_order_agree_the_means_are_the_recipes():
+    start = SimpleNamespace(preprocess=Preprocessing("BGR", (103.939, 116.779, 123.68), 1.0), files=["vgg16"])
+    for name in AUTHORS:
+        found = plan.preprocessing(parsed("--recipe", name, "--weights", "vgg16"), start)
+        assert found == MODELS[name]["preprocess"]
+
+
+def test_weights_of_another_input_are_refused_for_a_modality(root, tmp_path):
+    options = "--dataset", "nyud", "--data", root, "--split", "trainval", "--val-split", "test", "--net", "fcn32s"
+    for modality in ("hha", "color-d"):
+        message = refused(train, *options, "--modality", modality, "--weights", "harbour-fcn8s", "--out",
+                          tmp_path / "run")
+        assert f"--modality {modality}" in message and "harbour-fcn8s" in message and "RGB" in message
 
 
 def test_two_streams_start_from_a_net_of_colour_and_one_of_hha(root, small, tmp_path):
