@@ -10,6 +10,7 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as brief
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from minifcn.preprocess import Preprocessing
 
 OPTIMIZER = "optimizer."
 REQUIRED = ("net", "body", "classes", "colors", "preprocess")
+KINDS = {"net": str, "body": str, "preprocess": dict, "options": dict, "max_side": int | None, "model": str,
+         "dataset": str, "val_split": str}
 
 
 @dataclass
@@ -112,14 +115,29 @@ def read(path):
         raise InputError(f"{path}: damaged, or no safetensors file ({error})") from error
     try:
         meta = {key: json.loads(text) for key, text in texts.items()}
-    except ValueError as error:
+        _check(meta)
+    except (ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: its metadata are damaged ({error})") from error
-    if missing := [key for key in REQUIRED if key not in meta]:
-        raise InputError(f"{path}: its metadata lack {', '.join(missing)}")
     state = {name.removeprefix(OPTIMIZER): value for name, value in tensors.items() if name.startswith(OPTIMIZER)}
     params = {name: as_weights(value, f"{path}: {name}") for name, value in tensors.items()
               if not name.startswith(OPTIMIZER)}
     return Checkpoint(path, meta, params, state)
+
+
+def _check(meta):
+    """ValueError or TypeError for metadata that nothing can be made of; whether they fit a net is for restore()."""
+    if missing := [key for key in REQUIRED if key not in meta]:
+        raise ValueError(f"they lack {', '.join(missing)}")
+    for key, kind in KINDS.items():
+        if key in meta and not isinstance(meta[key], kind):
+            raise ValueError(f"{key} {brief(meta[key])}")
+    if meta.get("max_side") is not None and meta["max_side"] < 1:
+        raise ValueError(f"max_side {meta['max_side']}")
+    heads = meta["classes"]
+    heads = heads if isinstance(heads, list) and heads and isinstance(heads[0], list) else [heads]
+    if not all(isinstance(names, list) and names and {*map(type, names)} == {str} for names in heads):
+        raise ValueError(f"classes {brief(meta['classes'])}")
+    Preprocessing(**meta["preprocess"])
 
 
 def as_weights(found, where, finite=True):
@@ -157,8 +175,9 @@ def restore(checkpoint):
     meta = checkpoint.meta
     try:
         classes = per_kind(map(len, kinds(meta["classes"])))
-        net = build(meta["net"], meta["body"], classes, None, **meta.get("options", {}))
-        net.preprocess = Preprocessing(**meta["preprocess"])
+        preprocess = Preprocessing(**meta["preprocess"])
+        net = build(meta["net"], meta["body"], classes, None, preprocess=preprocess, dtype=np.float32,
+                    **meta.get("options", {}))
         copied = net.load(checkpoint.params)
     except (ValueError, TypeError, LookupError) as error:
         raise InputError(f"{checkpoint.path}: {error}") from error

@@ -18,8 +18,13 @@ META = {"classes": ["sky", "süße Robbe"], "colors": [[0, 0, 0], [9, 8, 7]], "m
 # metadata that a damaged file may hold: the right keys, and values that are of no use
 BAD_META = {"net": ["fcn9s", 3, None, ["fcn8s"]], "body": ["vgg99", None], "classes": [3, None, ["a"], [1, 2, 3], {}],
             "colors": [None, "red", [[1, 2]], [[0, 0, 0], [300, 0, 0]], [[0, 0, 0], [-1, 0, 0]], [[0, 0, 0]]],
-            "preprocess": [None, {"order": "GRB"}, {"mean": [1, 2]}, {"mean": "abc"}, {"std": 3}],
-            "options": [{"width": 3}, 7]}
+            "preprocess": [None, 5, {"order": "GRB"}, {"mean": [1, 2]}, {"mean": "abc"}, {"std": 3},
+                           {"scale": float("nan")}, {"order": "BGRD", "mean": [1, 2, 3, 4]}],
+            "options": [{"width": 3}, {"preprocess": "x"}, {"dtype": "U9"}, 7, None], "max_side": [0, -3, 1.5, "x"],
+            "model": [["voc-fcn8s"]], "dataset": [5], "val_split": [None]}
+# those of them that anything asks for, whatever net it makes
+UNREADABLE = {"body": [None], "classes": [5, None, [], {}, [1, 2], [["a", "b"], 3]], "preprocess": [5, {"mean": 5}],
+              "options": [None, 7], "max_side": [0]}
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +214,21 @@ def test_a_file_that_is_not_there_or_a_folder_is_refused(tmp_path):
 @pytest.mark.parametrize("key, value", [(key, value) for key, values in BAD_META.items() for value in values])
 def test_metadata_of_no_use_are_refused(saved, tmp_path, key, value):
     refused(with_meta(saved, tmp_path / "bad.safetensors", **{key: value}))
+
+
+@pytest.mark.parametrize("key, value", [(key, value) for key, values in UNREADABLE.items() for value in values])
+def test_so_they_are_where_a_run_starts_from_them(saved, tmp_path, key, value):
+    path = with_meta(saved, tmp_path / "bad.safetensors", **{key: value})
+    with pytest.raises(InputError, match=f"bad.safetensors: its metadata are damaged .*{key}|mean"):
+        read_start([path])
+
+
+def test_metadata_nested_too_deeply_are_refused(saved, tmp_path):
+    from safetensors.numpy import save
+
+    path = tmp_path / "deep.safetensors"
+    path.write_bytes(save(checkpoint.read(saved).params, {"minifcn": '"0"', "scores": "[" * 100_000}))
+    refused(path, "its metadata are damaged")
 
 
 def test_a_header_damaged_anywhere_is_refused_or_harmless(saved, tmp_path, rng):
