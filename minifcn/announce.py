@@ -13,6 +13,7 @@ from minifcn.model import shrunk_size
 from minifcn.nets.memory import step_bytes
 from minifcn.plan import check_multipliers, frozen, weight_decay
 from minifcn.recipes import RECIPES
+from minifcn.rundata import scaled_area
 
 
 def announce(run, why):
@@ -63,14 +64,17 @@ def announce(run, why):
 def _largest(args, data):
     """Height and width of the largest batch that can come."""
     height, width = shrunk_size(*map(int, data.sizes.max(axis=0)), args.max_side)
-    if args.scale:
-        height, width = round(height * SCALE[1]), round(width * SCALE[1])
-    return (min(height, args.crop), min(width, args.crop)) if args.crop else (height, width)
+    return _varied(args, (height, width), SCALE[1])
 
 
 def _typical(args, data):
-    """Height and width of an image as it is trained, in the middle of all."""
-    height, width = shrunk_size(*map(int, _median(data.sizes)), args.max_side)
+    """Height and width of an image in the middle of all, as the net is given it whole."""
+    return shrunk_size(*map(int, _median(data.sizes)), args.max_side)
+
+
+def _varied(args, size, factor):
+    """Height and width of an image once --scale, here by this factor, and --crop have changed it."""
+    height, width = (round(side * factor) if args.scale else side for side in size)
     return (min(height, args.crop), min(width, args.crop)) if args.crop else (height, width)
 
 
@@ -125,17 +129,18 @@ def _estimated(run, nets, device):
     args, data = run.args, run.data
     steps, parts = steps_and_parts(args, len(data.train))
     batch = min(args.batch, len(data.train))
+    whole = _typical(args, data)
     total, seen = 0.0, False
     for net, stage in zip(nets, run.stages, strict=True):
-        took = measure(net, batch, *_typical(args, data), device)
-        inference = took.inference / batch * len(data.val)
+        took = measure(net, batch, _varied(args, whole, scaled_area()**0.5), whole, device)
+        inference = took.inference * len(data.val)
         if run.remembers and frozen(args, stage.net):
             if not seen:
                 total += took.inference * (len(data.train) + len(data.val))
             seen, step, inference = True, took.head, took.head * len(data.val)
         else:
             step = took.step
-        total += stage.epochs * (steps * parts * step + inference) + took.inference / batch * len(data.val)
+        total += stage.epochs * (steps * parts * step + inference) + took.inference * len(data.val)
     return total, f"{1000 * parts * step:.0f} ms" if step < 1 else f"{parts * step:.1f} s"
 
 

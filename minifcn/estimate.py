@@ -6,23 +6,34 @@ import numpy as np
 
 from minifcn.backend import single_threaded_blas, to_device
 from minifcn.ops import softmax_cross_entropy, softmax_cross_entropy_backward
+from minifcn.scoring import BATCH_PIXELS
 
-Seconds = namedtuple("Seconds", "step inference head")  # a training step; a forward pass; a step of the head alone
+Seconds = namedtuple("Seconds", "step inference head")  # a training step; an image scored; a step of the head alone
 
 
-def measure(net, n, height, width, device):
-    """The Seconds of a net on n images of noise, the better of two runs; its weights are overwritten."""
+def measure(net, n, trained, whole, device):
+    """The Seconds of a net on noise, the better of two runs; its weights are overwritten.
+
+    Training takes n images of the size `trained`, scoring takes as many of the size `whole` as go together.
+    """
     for name in net.learned:
         w = net.params[name]
         w.fill(1 / w[0].size)  # zeros that nobody wrote take no memory, and are read faster than weights
-    x = np.random.default_rng(0).standard_normal((n, net.preprocess.channels, height, width), dtype=np.float32)
-    x, net = to_device(x, device), net.to_device(device)
+    together = max(1, min(n, BATCH_PIXELS // (whole[0] * whole[1])))
+    rng, channels, net = np.random.default_rng(0), net.preprocess.channels, net.to_device(device)
+    x, images = (to_device(rng.standard_normal((count, channels, *size), dtype=np.float32), device)
+                 for count, size in ((n, trained), (together, whole)))
     with single_threaded_blas():
         maps = net.body.forward(x)
-        inference = _quickest(lambda: [float(scores.sum()) for scores in _scores(net, net.body.forward(x), x, False)])
+        inference = _quickest(lambda: _score(net, images)) / together
         head = _quickest(lambda: _head_step(net, maps, x))
         step = _quickest(lambda: net.body.backward(_head_step(net, net.body.forward(x, train=True), x)))
     return Seconds(step, inference, head)
+
+
+def _score(net, x):
+    for scores in _scores(net, net.body.forward(x), x, False):
+        float(scores.sum())
 
 
 def _scores(net, maps, x, train):

@@ -1,5 +1,6 @@
 """The data of a run: opened, read through once, counted."""
 from dataclasses import dataclass
+from math import log
 
 import numpy as np
 
@@ -35,13 +36,18 @@ class Data:
         """How many pixels a batch counts, on average: those of the sizes that images are trained at."""
         stored = self.sizes.prod(axis=1)
         trained = np.array([np.prod(shrunk_size(height, width, args.max_side)) for height, width in self.sizes], float)
-        if args.scale:  # the mean of f^2 for log f spread evenly between the bounds
-            low, high = SCALE
-            trained *= (high**2 - low**2) / (2 * np.log(high / low))
+        if args.scale:
+            trained *= scaled_area()
         if args.crop:
             trained = np.minimum(trained, args.crop**2)
         share = self.train_counts[0].sum(axis=1) / stored
         return float((share * trained).mean()) * min(args.batch, len(self.train))
+
+
+def scaled_area():
+    """By how much --scale enlarges the area of images on average: the mean of f^2 for log f spread evenly."""
+    low, high = SCALE
+    return (high**2 - low**2) / (2 * log(high / low))
 
 
 def open_data(args):

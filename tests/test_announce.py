@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny_runs import folder
 
-from minifcn import announce, arguments, backend, plan, rundata, stage, step
+from minifcn import announce, arguments, backend, estimate, plan, rundata, stage, step
 from minifcn.nets import build
 from minifcn.nets.memory import step_bytes
 from minifcn.optim import SGD, Adam
@@ -47,6 +47,19 @@ def test_memory_is_announced_for_the_largest_batch_that_can_come(tmp_path, monke
     monkeypatch.setattr(announce, "step_bytes", lambda net, n, height, width, slots: asked.append((height, width)) or 0)
     announce.announce(made(tmp_path, *options), "")
     assert set(asked) == {side}
+
+
+@pytest.mark.parametrize("options, trained, whole", [((), (41, 33), (41, 33)), (("--crop", 20), (20, 20), (41, 33)),
+                                                     (("--scale",), (45, 36), (41, 33)),
+                                                     (("--scale", "--crop", 43), (43, 36), (41, 33)),
+                                                     (("--max-side", 20), (20, 16), (20, 16))])
+def test_a_step_is_measured_at_the_size_of_training_and_scoring_at_that_of_whole_images(
+        tmp_path, monkeypatch, options, trained, whole):
+    asked = []
+    monkeypatch.setattr(announce, "measure", lambda net, n, trained, whole, device: (
+        asked.append((trained, whole)) or estimate.Seconds(1, 1, 1)))
+    announce.announce(made(tmp_path, *options), "")
+    assert set(asked) == {(trained, whole)}
 
 
 def test_median_weights_are_median_frequency_over_frequency():

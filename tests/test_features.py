@@ -140,7 +140,8 @@ def test_a_step_is_measured_without_changing_what_comes_of_the_run(data, tmp_pat
 
 @pytest.mark.parametrize("name, classes", [("fcn32s", 3), ("fcn8s-atonce-fixed", 3), ("fcn16s", (3, 2))])
 def test_every_kind_of_net_can_be_measured(name, classes):
-    assert all(seconds > 0 for seconds in estimate.measure(build(name, classes=classes, seed=None), 2, 33, 47, "cpu"))
+    net = build(name, classes=classes, seed=None)
+    assert all(seconds > 0 for seconds in estimate.measure(net, 2, (33, 47), (50, 61), "cpu"))
 
 
 @pytest.mark.parametrize("seconds, words", [(7.4, "7 seconds"), (200, "3 minutes"), (9000, "2.5 hours"),
