@@ -126,16 +126,22 @@ def train_stage(run, net, optimizer, number, state, log, bar, stop):
             optimizer.step(grads)
             state["step"] += 1
             bar.update(per_step)
-        model = Model(net, describe(run, state, stage.net))
-        matrices, val_loss = score(model, data.val)
-        matrix = matrices[0]
+        model, lr = Model(net, describe(run, state, stage.net)), rate((epoch + 1) * per_epoch - 1)
+        try:
+            matrices, val_loss = score(model, data.val, stop.obey)
+        except Stopped:  # one image's loss proves the weights good; scoring begins anew when the run goes on
+            matrices, (_, val_loss) = None, score(model, data.val.take(data.val.ids[:1]))
         if not np.isfinite(val_loss):
-            raise diverged(args, stage, epoch, state["step"], optimizer.lr)
+            raise diverged(args, stage, epoch, state["step"], lr)
         seconds = state["seconds"] + time.monotonic() - began
-        loss = state["loss_sum"] / per_epoch
+        if matrices is None:
+            state["seconds"] = seconds
+            save_last(run, net, optimizer, state)
+            return state
+        matrix, loss = matrices[0], state["loss_sum"] / per_epoch
         state |= {"epoch": epoch + 1, "step": 0, "loss_sum": 0.0, "seconds": 0.0}
-        add_row(args, log, {"stage": stage.net, "epoch": epoch + 1, "step": step + 1, "lr": optimizer.lr, "loss": loss,
-                            "val_loss": val_loss, **matrix.scores(), "seconds": seconds})
+        add_row(args, log, {"stage": stage.net, "epoch": epoch + 1, "step": (epoch + 1) * per_epoch, "lr": lr,
+                            "loss": loss, "val_loss": val_loss, **matrix.scores(), "seconds": seconds})
         second = f"   geometric {matrices[1].pixel_accuracy:.3f}" if matrices[1:] else ""
         bar.write(f"{stage.net}  epoch {epoch + 1:3}/{stage.epochs}   loss {loss:.4g}   val loss {val_loss:.3f}   "
                   f"pixel acc {matrix.pixel_accuracy:.3f}   mean IU {matrix.mean_iu:.3f}{second}   {seconds:.1f} s")
@@ -154,8 +160,17 @@ def train_stage(run, net, optimizer, number, state, log, bar, stop):
     return BEGINNING | {"stage": number + 1, "best": state["best"]}
 
 
+class Stopped(Exception):
+    """The net was being scored when a signal came."""
+
+
 class Stop:
     """Ctrl-C and SIGTERM finish the step: within, `signal` is the number of the one that came. A second one kills."""
+
+    def obey(self, images):
+        """Called by score() after every few images, so that nobody waits for all of them."""
+        if self.signal:
+            raise Stopped
 
     def __enter__(self):
         self.signal, self.before = 0, {}

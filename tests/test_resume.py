@@ -205,6 +205,42 @@ def test_a_signal_at_any_step_is_obeyed_at_that_step(data, unbroken, tmp_path, m
     assert_same_run(out, unbroken)
 
 
+def signal_at_scoring(monkeypatch, call):
+    """Let a signal come when the net is scored for the call-th time."""
+    calls, real = [], train.score
+
+    def signalled(*args):
+        calls.append(1)
+        if len(calls) == call:
+            signal.raise_signal(signal.SIGINT)
+        return real(*args)
+
+    monkeypatch.setattr(train, "score", signalled)
+
+
+@pytest.mark.parametrize("call", [1, 2, 3, 4])
+def test_a_signal_while_the_net_is_scored_is_obeyed_within_an_image_and_no_step_is_taken_again(
+        data, unbroken, tmp_path, monkeypatch, call):
+    out, steps, real = tmp_path / "run", [], train.gradients
+    monkeypatch.setattr(train, "gradients", lambda *args: steps.append(1) or real(*args))
+    with monkeypatch.context() as patch:
+        signal_at_scoring(patch, call)
+        assert run(train, "--data", data, *OPTIONS, "--out", out).status == 128 + signal.SIGINT
+    assert checkpoint.read(out / "last.safetensors").meta["state"]["step"] == 2 and len(steps) == 2 * call
+    assert len(log(out)) == call - 1 if call > 1 else not (out / "log.csv").exists()
+    done(train, "--resume", out)
+    assert len(steps) == 8
+    assert_same_run(out, unbroken)
+
+
+def test_a_net_that_its_last_step_ruined_is_not_saved_by_a_signal_either(data, tmp_path, monkeypatch):
+    signal_at_scoring(monkeypatch, 1)
+    message = refused(train, "--data", data, "--net", "fcn8s", "--epochs", 1, "--batch", 5, "--optimizer", "sgd",
+                      "--lr", "1e30", "--no-mirror", "--out", tmp_path / "run")
+    assert "not finite" in message
+    assert checkpoint.read(tmp_path / "run/last.safetensors").meta["state"]["step"] == 0
+
+
 # ---- what --resume takes
 
 def test_a_finished_run_prints_its_table_again(unbroken):
