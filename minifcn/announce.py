@@ -100,7 +100,7 @@ def _remember(run, nets):
         return
     each = max(feature_bytes(net, *_typical(args, data)) for net in still)
     size = each * (len(data.train) + len(data.val))
-    run.remembers = room_for(size, args.out)
+    run.remembers = room_for(size, args.out / "features")
     if run.remembers:
         print(f"features of the body that is not trained are kept in {args.out / 'features'}: about "
               f"{size / 1e9:.1f} GB until they are no longer needed")

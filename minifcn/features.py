@@ -62,5 +62,6 @@ def feature_bytes(net, height, width):
 
 
 def room_for(size, folder):
-    """Whether so many bytes are free on the disk of a folder, and as much again is left for everything else."""
-    return shutil.disk_usage(folder).free > 2 * size
+    """Whether so many bytes fit into a folder to be, those there included, and as much again is left free beside it."""
+    there = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    return shutil.disk_usage(folder.parent).free + there > 2 * size

@@ -79,6 +79,16 @@ def test_a_run_with_features_on_disk_gives_the_bits_of_one_without(data, start, 
         assert_same_bits(*(weights(tmp_path / run / f"{name}.safetensors") for run in ("with", "without")))
 
 
+def test_features_that_lie_there_already_need_no_room(tmp_path, monkeypatch):
+    """Of 1000 bytes 900 are there, and 1200 are free: what was 2100 before is still more than twice 1000."""
+    monkeypatch.setattr(features.shutil, "disk_usage", lambda path: type("Disk", (), {"free": 1200}))
+    folder = tmp_path / "features"
+    assert not features.room_for(1000, folder)
+    folder.mkdir()
+    (folder / "some.safetensors").write_bytes(bytes(900))
+    assert features.room_for(1000, folder)
+
+
 def test_the_body_stays_in_the_first_nets_and_moves_in_the_last(data, start, tmp_path, quick):
     chain(data, start, tmp_path / "run")
     first, second, last = (weights(tmp_path / f"run/{name}.safetensors") for name in CHAIN.split(","))
