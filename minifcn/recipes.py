@@ -33,6 +33,11 @@ class Recipe:
     options: dict
     random: dict | None = field(default=None)
 
+    @property
+    def goes_on(self):
+        """Whether it starts from another of their models, score layers and all."""
+        return self.start.partition(" ")[0] in MODELS
+
 
 def _recipe(model, start, data, lr, rounds, steps, **other):
     made = MODELS[model]

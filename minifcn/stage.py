@@ -10,6 +10,7 @@ from minifcn.nets import build
 from minifcn.nets.equalise import equalise
 from minifcn.plan import frozen
 from minifcn.preprocess import Preprocessing
+from minifcn.recipes import RECIPES
 from minifcn.rundata import Data
 
 
@@ -44,6 +45,10 @@ def prepared(run, number, start, last):
         copied = net.load(checkpoint.read(args.out / f"{run.stages[number - 1].net}.safetensors").params)
     elif start:
         copied = start.load_into(net)
+        recipe = RECIPES.get(args.recipe)
+        if recipe and recipe.goes_on and not any(name.startswith("score_fr") for name in copied):
+            print(f"warning: these weights have no score layers for these classes, where {args.recipe} goes on from "
+                  f"{recipe.start}: its rate is far too low for layers that begin at zero")
     if last:
         copied = net.load(last.params)
     net.to_device(run.device)

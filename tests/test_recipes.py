@@ -171,6 +171,18 @@ def test_weights_keep_the_input_that_they_learned_with_where_the_recipes_has_ano
     assert minifcn.load(tmp_path / "run").net.preprocess == minifcn.load("harbour-fcn8s").net.preprocess
 
 
+def test_a_recipe_that_goes_on_from_another_net_says_so_where_the_weights_have_no_scores(root, small, tmp_path):
+    trained(root, "voc-fcn32s", tmp_path / "whole")
+    read = checkpoint.read(tmp_path / "whole/best.safetensors")
+    bare = tmp_path / "bare.safetensors"
+    checkpoint.write_tensors(bare, {name: w for name, w in read.params.items() if not name.startswith("score")},
+                             {key: json.dumps(value) for key, value in read.meta.items()})
+    for name, weights_from, warned in (("voc-fcn16s", bare, True), ("voc-fcn16s", tmp_path / "whole", False),
+                                       ("voc-fcn32s", bare, False)):
+        text = trained(root, name, tmp_path / f"{name}-{warned}", "--weights", weights_from)
+        assert ("warning" in text and f"{name} goes on from voc-fcn32s" in text) == warned
+
+
 def test_where_scale_and_order_agree_the_means_are_the_recipes():
     start = SimpleNamespace(preprocess=Preprocessing("BGR", (103.939, 116.779, 123.68), 1.0), files=["vgg16"])
     for name in AUTHORS:
