@@ -3,6 +3,9 @@ from collections import namedtuple
 from fnmatch import fnmatchcase
 
 from minifcn.arguments import STAGED, factors
+from minifcn.datasets import context, nyud, siftflow
+from minifcn.datasets.base import kinds
+from minifcn.datasets.voc import VOC_CLASSES
 from minifcn.errors import InputError
 from minifcn.nets import NETS
 from minifcn.nets.models import MODELS
@@ -11,6 +14,8 @@ from minifcn.preprocess import NYUD_MEAN
 from minifcn.recipes import RECIPES
 
 Stage = namedtuple("Stage", "net epochs lr")
+CLASSES = {  # the papers', by how many there are: so MODELS tells them apart
+    21: VOC_CLASSES, 60: context.CLASSES, 40: nyud.CLASSES, (33, 3): (siftflow.SEMANTIC, siftflow.GEOMETRIC)}
 SHARES = (5 / 9, 2 / 9, 2 / 9)  # of the epochs of staged training: 54 are 30 + 12 + 12
 
 
@@ -101,13 +106,15 @@ def preprocessing(args, start=None):
                      f"{theirs.scale:g}, another input; weights of BGR times 1, as Caffe's, can be taken")
 
 
-def model_name(args, net):
-    """The papers' name of a stage's net in a recipe, None where it is none of theirs."""
+def model_name(args, net, classes):
+    """The papers' name of a stage's net in a recipe, None where it is none of theirs or its classes are others."""
     if not args.recipe:
         return None
     wanted = dict(MODELS[RECIPES[args.recipe].model], name=net)
     if (args.body, args.modality) != (wanted["body"], wanted.get("modality", "color")):
         return None
+    if kinds(classes) != kinds(CLASSES[wanted["classes"]]):
+        return None  # data of one's own
     return next((name for name, model in MODELS.items() if model == wanted), None)
 
 

@@ -30,7 +30,7 @@ def describe(run, state, net, scores=None):
             "max_side": args.max_side, "options": run.options, "data": train.root.name, "split": train.split,
             "dataset": args.val_dataset, "val_split": args.val_split, "ids": _digest(train), "seed": args.seed,
             "state": state, "epoch": state["epoch"], "step": state["epoch"] * steps + state["step"], "scores": scores}
-    model = model_name(args, net)
+    model = model_name(args, net, train.classes)
     return meta | ({"model": model} if model else {})
 
 

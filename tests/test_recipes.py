@@ -10,8 +10,9 @@ from tiny_runs import assert_same_bits, done, refused, run, weights
 
 import minifcn
 from minifcn import arguments, checkpoint, evaluate, nets, plan, plot, recipes, train
-from minifcn.datasets import open_dataset
+from minifcn.datasets import context, nyud, open_dataset, siftflow
 from minifcn.datasets.base import kinds
+from minifcn.datasets.voc import VOC_CLASSES
 from minifcn.nets import build
 from minifcn.nets.models import MODELS
 from minifcn.optim import SGD
@@ -62,6 +63,12 @@ def trained(root, name, out, *options):
                 out, *options)
 
 
+def classes_of(name):
+    """The classes of a recipe's data."""
+    return {"voc": VOC_CLASSES, "pascalcontext": context.CLASSES, "nyud": nyud.CLASSES,
+            "siftflow": (siftflow.SEMANTIC, siftflow.GEOMETRIC)}[name.split("-")[0]]
+
+
 def parsed(*argv):
     return arguments.parse(["--out", "nowhere", *map(str, argv)])
 
@@ -80,7 +87,14 @@ def test_settings_of_the_authors_solvers(name):
     assert stage.lr == lr and plan.weight_decay(args, 187_500) == 5e-4
     model = MODELS[name]
     assert (stage.net, args.body, args.modality) == (model["name"], model["body"], model.get("modality", "color"))
-    assert plan.model_name(args, stage.net) == name
+    assert plan.model_name(args, stage.net, classes_of(name)) == name
+
+
+@pytest.mark.parametrize("count", [11, 21])
+def test_a_net_of_other_classes_is_none_of_the_papers(count):
+    args = parsed("--recipe", "voc-small", "--weights", "vgg16")
+    assert plan.model_name(args, "fcn8s-atonce", VOC_CLASSES) == "voc-fcn8s-atonce"
+    assert plan.model_name(args, "fcn8s-atonce", tuple(f"class {k}" for k in range(count))) is None
 
 
 def test_biases_have_twice_the_rate_and_no_decay_and_in_alexnet_that_of_the_scores_alone():
