@@ -11,12 +11,12 @@ from minifcn.backend import scratch
 BUDGET = {"cpu": 1 << 17, "gpu": 1 << 27}
 
 
-def cut(n, u, numbers_per_row, xp, wide=1, one_image=False):
-    """Cut N images of U output rows into strips (a, b, p, q) within the budget, as equal as possible.
+def cut(n, u, numbers_per_row, xp, wide=1, one_image=False, times=1):
+    """Cut N images of U output rows into strips (a, b, p, q) within `times` the budget, as equal as possible.
 
     A strip has at least `wide` images, and more where whole images are small; with one_image=True never more than one.
     """
-    budget = BUDGET["cpu" if xp is np else "gpu"]
+    budget = BUDGET["cpu"] * times if xp is np else BUDGET["gpu"]
     images = 1 if one_image else min(n, max(wide, budget // (numbers_per_row * u)))
     images = -(-n // -(-n // images))
     rows = max(1, min(u, budget // (numbers_per_row * images)))
