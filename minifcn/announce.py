@@ -86,9 +86,13 @@ def _say_rate(args, stages, pixels):
     """A rate for a sum in terms of one for a mean, and the other way round."""
     if args.reduction == "sum":
         print(f"a step counts about {pixels:,.0f} pixels: with sgd this rate is {stages[0].lr * pixels:g} for the mean")
-    elif args.optimizer == "sgd" and args.lr_reduction == "sum":
-        print(f"a step counts about {pixels:,.0f} pixels: the recipe's rate of {stages[0].lr / pixels:g} for the sum "
-              f"is {stages[0].lr:g} for the mean, its decay {weight_decay(args, pixels):g}")
+    elif args.optimizer == "sgd" and "sum" in (args.lr_reduction, args.decay_reduction):
+        told = []
+        if args.lr_reduction == "sum":
+            told.append(f"rate of {stages[0].lr / pixels:g} for the sum is {stages[0].lr:g} for the mean")
+        if args.decay_reduction == "sum":
+            told.append(f"decay of {args.weight_decay:g} for the sum is {weight_decay(args, pixels):g} for the mean")
+        print(f"a step counts about {pixels:,.0f} pixels: the recipe's {', its '.join(told)}")
 
 
 def _remember(run, nets):

@@ -157,18 +157,33 @@ def parse(argv=None):
     return args
 
 
+def _said(argv):
+    """{name: value} of the options that were given, without any default."""
+    silent = parser()
+    for action in silent._actions:
+        action.default = argparse.SUPPRESS
+    return vars(silent.parse_args(argv))
+
+
 def _with_recipe(given, args, argv):
-    """The options with the recipe's in place of the defaults."""
-    recipe = RECIPES[args.recipe]
-    given.set_defaults(**recipe.options)
+    """The options with the recipe's in place of the defaults; what was said stands as it is."""
+    recipe, said = RECIPES[args.recipe], _said(argv)
+    options = dict(recipe.options)
     if not args.weights or args.weights == [RANDOM]:
         if recipe.random is None and not args.weights:
             raise InputError(f"--recipe {args.recipe} starts from {recipe.start}: name the file with --weights, or say "
                              f"--weights {RANDOM} to see how little is learned without")
-        given.set_defaults(**recipe.random or {})
+        options |= recipe.random or {}
+    nets = options["net"]
+    silent = [option for option in ("epochs", "lr") if option not in said]
+    if len(nets) > 1 and said.get("net", nets) != nets and silent:
+        raise InputError(f"--net {','.join(args.net)}: epochs and rates of recipe {args.recipe} are those of "
+                         f"{', '.join(nets)}; say {' and '.join(f'--{option}' for option in silent)} as well")
+    given.set_defaults(**options)
     again = given.parse_args(argv)
-    if again.lr == recipe.options["lr"] and again.reduction != recipe.options.get("reduction", "mean"):
-        again.lr_reduction = recipe.options.get("reduction", "mean")
+    meant = options.get("reduction", "mean")
+    again.lr_reduction, again.decay_reduction = (
+        again.reduction if option in said else meant for option in ("lr", "weight_decay"))
     return again
 
 
@@ -178,8 +193,8 @@ def _complete(args):
         args.weights = None
     if args.net == ["staged"]:
         args.net = list(STAGED)
-    if not hasattr(args, "lr_reduction"):
-        args.lr_reduction = args.reduction  # the reduction that the rate is meant for
+    if not args.recipe:
+        args.lr_reduction = args.decay_reduction = args.reduction  # the one that rate and decay are meant for
     sgd = args.optimizer == "sgd"
     if args.weight_decay is None:
         args.weight_decay = 5e-4 if sgd else 0.0
@@ -246,11 +261,7 @@ def _resumed(args, argv):
         saved = dict(json.loads(path.read_text()))
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: damaged ({error})") from error
-    silent = parser()
-    for action in silent._actions:
-        action.default = argparse.SUPPRESS
-    given = vars(silent.parse_args(argv))
-    if other := [name for name in given if name not in ON_RESUME]:
+    if other := [name for name in _said(argv) if name not in ON_RESUME]:
         raise InputError(f"--{other[0].replace('_', '-')} cannot be changed when a run goes on: --resume takes the "
                          "options that it began with")
     for name, value in saved.items():

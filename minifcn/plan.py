@@ -42,8 +42,8 @@ def _epochs(args):
 
 
 def weight_decay(args, pixels):
-    """The decay that goes with the rate: where a rate for the sum was made one for the mean, as many times smaller."""
-    if args.optimizer == "adam" or args.lr_reduction == args.reduction:
+    """The decay of a run: a recipe's for the sum is as many times smaller for the mean, as its gradients are."""
+    if args.optimizer == "adam" or args.decay_reduction == args.reduction:
         return args.weight_decay
     return args.weight_decay / pixels if args.reduction == "mean" else args.weight_decay * pixels
 

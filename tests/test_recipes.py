@@ -119,6 +119,26 @@ def test_a_mean_takes_the_rate_and_decay_that_equal_the_sums():
     assert plan.plan(args, pixels=187_500)[0].lr == 1e-6
 
 
+def test_a_rate_or_decay_that_is_said_stands_even_where_it_equals_the_recipes():
+    mean = "--recipe", "voc-fcn32s", "--weights", "random", "--reduction", "mean"
+    args = parsed(*mean, "--weight-decay", "5e-4")
+    assert plan.weight_decay(args, 187_500) == 5e-4
+    assert plan.plan(args, pixels=187_500)[0].lr == pytest.approx(1.875e-5)
+    args = parsed(*mean, "--lr", "1e-10")
+    assert plan.plan(args, pixels=187_500)[0].lr == 1e-10
+    assert plan.weight_decay(args, 187_500) == pytest.approx(5e-4 / 187_500)
+
+
+def test_other_nets_than_those_of_a_recipe_of_several_need_epochs_and_rates_of_their_own():
+    small = "--recipe", "voc-small", "--weights", "vgg16", "--net", "fcn32s"
+    for more in ((), ("--epochs", 3)):
+        message = refused(train, *small, *more, "--out", "nowhere")
+        assert "--net fcn32s" in message and "voc-small" in message and "--lr" in message
+        assert ("--epochs" in message) == (not more)
+    args = parsed(*small, "--epochs", 3, "--lr", 1e-3)
+    assert (args.net, args.epochs, args.lr) == (["fcn32s"], [3], [1e-3])
+
+
 def test_what_is_said_stands_above_the_recipe():
     args = parsed("--recipe", "voc-fcn32s", "--weights", "x.safetensors", "--epochs", 3, "--momentum", 0.5, "--mirror")
     assert (args.epochs, args.momentum, args.mirror, args.round) == ([3], 0.5, True, 4000)
