@@ -26,7 +26,9 @@ def parser():
          "python -m minifcn.evaluate runs/photos/best.safetensors --data my/photos --out scores",
          "python -m minifcn.evaluate fcn8s-heavy-pascal.safetensors --data data --split seg11valid"])
     p.add_argument("checkpoint", help="a .safetensors checkpoint of a run, or a shipped net such as harbour-fcn8s")
-    p.add_argument("--data", metavar="DIR", help="data set folder (default: Harbour, the embedded one)")
+    p.add_argument("--data", metavar="DIR", help="data set folder (default: Harbour, the embedded one; data, which "
+                                                    "python -m minifcn.datasets fills, for a net of the papers and "
+                                                    "for every data set that is not in VOC layout)")
     p.add_argument("--dataset", choices=READERS, help="what it is (default: what the net was trained on; voc is every "
                                                       "folder in VOC layout)")
     p.add_argument("--split", help="which of its lists (default: what the net was validated on, else val)")

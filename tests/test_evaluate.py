@@ -1,6 +1,7 @@
 """Scores over a split: one confusion matrix at the labels' own resolution, however images are grouped."""
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from PIL import Image
 from tiny_runs import CLASSES, done, folder, random_model, refused, run
 
 from minifcn import checkpoint, evaluate, scoring, tables
-from minifcn.datasets import VOCSegmentation
+from minifcn.datasets import VOCSegmentation, harbour
 from minifcn.errors import InputError
 from minifcn.metrics import ConfusionMatrix
 from minifcn.palette import write_label_png
@@ -150,6 +151,18 @@ def test_a_bad_mask_is_refused(saved, tmp_path):
     write_label_png(data / "SegmentationClass/v1.png", np.full((41, 33), 7, np.uint8), np.zeros((3, 3)))
     message = refused(evaluate, saved, "--data", data)
     assert "v1.png" in message and "7" in message
+
+
+@pytest.mark.parametrize("meta, name, root", [
+    ({}, None, "harbour"), ({"dataset": "voc"}, None, "harbour"), ({"dataset": "voc", "model": "voc-fcn8s"}, None, "data"),
+    ({"dataset": "nyud"}, None, "data"), ({}, "camvid", "data")])
+def test_without_data_it_looks_where_its_help_says(monkeypatch, meta, name, root):
+    asked = []
+    monkeypatch.setattr(evaluate, "open_dataset", lambda name, root, *_, **__: asked.append(str(root)))
+    evaluate.opened(SimpleNamespace(meta=meta), None, name, None)
+    assert asked == [str(harbour.root()) if root == "harbour" else root]
+    told = " ".join(run(evaluate, "--help").out.split())
+    assert "default: Harbour, the embedded one; data, which python -m minifcn.datasets fills, for a net of the" in told
 
 
 def test_help_is_no_error():
