@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -252,11 +253,51 @@ def test_a_file_of_another_size_is_not_even_begun(site, tmp_path):
     assert not only(tmp_path)
 
 
+def endless(handler):
+    """Send for as long as somebody reads, without a word on how much there is."""
+    handler.send(200)
+    while not handler.server.released.is_set():
+        handler.wfile.write(DATA)
+
+
+def test_a_body_without_an_end_is_given_up_at_the_limit(site, tmp_path):
+    addresses = [site.at("/endless", endless), site.at("/right", file(DATA))]
+    refused(lambda: fetch(addresses[:1], tmp_path / "f", limit=300_000), "/endless (", "more than 300,000 bytes")
+    assert not only(tmp_path)
+    fetch(addresses, tmp_path / "f", limit=300_000)
+    assert (tmp_path / "f").read_bytes() == DATA
+
+
+def test_a_file_of_unknown_length_may_be_as_long_as_the_limit(site, tmp_path):
+    fetch([site.at("/f", lambda handler: handler.send(200, DATA))], tmp_path / "f", limit=len(DATA))
+    assert (tmp_path / "f").read_bytes() == DATA
+
+
+def test_a_file_that_is_announced_too_long_is_not_even_begun(site, tmp_path):
+    refused(lambda: fetch([site.at("/f", file(DATA))], tmp_path / "f", limit=100_000), "100,003 bytes",
+            "more than 100,000")
+    assert not only(tmp_path)
+
+
+def test_what_does_not_look_right_is_not_kept(site, tmp_path):
+    addresses = [site.at("/page", plain(b"Moved")), site.at("/f", file(DATA))]
+    refused(lambda: fetch(addresses[:1], tmp_path / "f", looks_right=lambda path: False), "/page (", "something else")
+    assert not only(tmp_path)
+    fetch(addresses, tmp_path / "f", looks_right=lambda path: path.read_bytes() == DATA)
+    assert (tmp_path / "f").read_bytes() == DATA
+
+
 # ---- disks
 
 def test_a_disk_without_room_is_told_before_anything_comes(site, tmp_path):
     refused(lambda: fetch([site.at("/f", file(DATA))], tmp_path / "f", size=10**18), tmp_path, "1000000000.00 GB")
     assert not site.asked
+
+
+def test_a_disk_without_room_for_what_is_announced_is_told_before_it_comes(site, tmp_path, monkeypatch):
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda path: SimpleNamespace(free=100_000))
+    refused(lambda: fetch([site.at("/f", file(DATA))], tmp_path / "f"), tmp_path, "are needed there")
+    assert not only(tmp_path)
 
 
 def test_a_disk_that_fills_up_is_told_by_the_name_of_the_file(site, tmp_path, monkeypatch):

