@@ -154,7 +154,7 @@ def test_a_bad_mask_is_refused(saved, tmp_path):
 
 
 @pytest.mark.parametrize("meta, name, root", [
-    ({}, None, "harbour"), ({"dataset": "voc"}, None, "harbour"), ({"dataset": "voc", "model": "voc-fcn8s"}, None, "data"),
+    ({}, None, "harbour"), ({"dataset": "voc"}, None, "harbour"), ({"model": "voc-fcn8s"}, None, "data"),
     ({"dataset": "nyud"}, None, "data"), ({}, "camvid", "data")])
 def test_without_data_it_looks_where_its_help_says(monkeypatch, meta, name, root):
     asked = []
