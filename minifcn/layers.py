@@ -40,13 +40,13 @@ class Layer:
         self.learn, self.need_dx = True, True
         self.cache = None
 
-    def forward(self, x, train=False):
-        y, cache = self._forward(x) if train else self._infer(x)
+    def forward(self, x, train=False, **options):
+        y, cache = self._forward(x, **options) if train else self._infer(x, **options)
         self.cache = cache if train else None  # inference remembers nothing
         return y
 
-    def _infer(self, x):
-        return self._forward(x)
+    def _infer(self, x, **options):
+        return self._forward(x, **options)
 
     def backward(self, dy):
         if self.cache is None:
@@ -93,10 +93,12 @@ class Conv2d(Layer):
     def _side(self, side):
         return conv_size(side, self.kernel, self.stride, self.pad, self.dilation)
 
-    def _forward(self, x):
-        return conv2d(x, **self.params, stride=self.stride, pad=self.pad, dilation=self.dilation, groups=self.groups)
+    def _forward(self, x, relu=False):
+        return conv2d(x, **self.params, stride=self.stride, pad=self.pad, dilation=self.dilation, groups=self.groups,
+                      relu=relu)
 
     def _backward(self, dy, cache):
+        self.grads = {}  # those of the last step go before new ones come: fc6's alone are 0.4 GB
         dx, dw, db = conv2d_backward(dy, cache, need_dx=self.need_dx, need_dw=self.learn)
         self.grads = ({"w": dw} | ({"b": db} if "b" in self.params else {})) if self.learn else {}
         return dx
@@ -176,10 +178,10 @@ class AveragePool2d(Layer):
 
 
 class ReLU(Layer):
-    """relu."""
+    """relu; with done=True x is rectified already, by the convolution that made it."""
 
-    def _forward(self, x):
-        return relu(x)
+    def _forward(self, x, done=False):
+        return (x, (x,)) if done else relu(x)
 
     def _backward(self, dy, cache):
         return relu_backward(dy, cache)

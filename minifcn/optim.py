@@ -1,11 +1,12 @@
 """Steps downhill: SGD with momentum as Caffe takes it, and Adam.
 
-w a parameter, g its gradient, v what is remembered of it; all updates are in place.
+w a parameter, g its gradient, v what is remembered of it; all updates are in place, and go through all of these once,
+in pieces that stay in a core's cache.
 """
 from fnmatch import fnmatchcase
 from math import cos, pi
 
-from minifcn.backend import array_module
+from minifcn.backend import array_module, scratch, spread
 
 
 class _Optimizer:
@@ -31,10 +32,32 @@ class _Optimizer:
             self.state[key] = array_module(w).zeros(w.shape, w.dtype)
         return self.state[key]
 
-    def _decayed(self, name, g, decay):
-        """g plus the gradient of weight_decay / 2 * |w|^2."""
-        decay *= self.weight_decay
-        return g + decay * self.params[name] if decay else g
+    def step(self, grads):
+        """One step, for the names in grads only; a gradient of None is skipped."""
+        self.steps += 1
+        for name, g in grads.items():
+            if g is None:
+                continue
+            xp = array_module(g)
+            rate, decay = self._factors(name)
+            decay *= self.weight_decay
+            arrays = self.params[name], g, *self._remembered_of(name)
+            flat = arrays[0].flags.c_contiguous
+            w, g, *remembered = (a.reshape(-1) for a in arrays) if flat else arrays
+
+            def some(s, w=w, g=g, remembered=remembered, rate=rate, decay=decay, xp=xp):
+                change = scratch("change", g[s].shape, g.dtype, xp)
+                if decay:  # the gradient of weight_decay / 2 * |w|^2
+                    xp.multiply(w[s], decay, out=change)
+                    change += g[s]
+                else:
+                    change[...] = g[s]
+                self._update(w[s], change, rate * self.lr, *(a[s] for a in remembered), xp)
+
+            if flat:
+                spread(some, w.size, w.size, xp)
+            else:  # reshape() would update a copy
+                some(Ellipsis)
 
 
 class SGD(_Optimizer):
@@ -49,18 +72,14 @@ class SGD(_Optimizer):
         super().__init__(params, lr, weight_decay, multipliers)
         self.momentum = momentum
 
-    def step(self, grads):
-        """One step, for the names in grads only; a gradient of None is skipped."""
-        self.steps += 1
-        for name, g in grads.items():
-            if g is None:
-                continue
-            rate, decay = self._factors(name)
-            v = self._remembered("velocity", name)
-            v *= self.momentum
-            v += (self.lr * rate) * self._decayed(name, g, decay)
-            w = self.params[name]
-            w -= v
+    def _remembered_of(self, name):
+        return [self._remembered("velocity", name)]
+
+    def _update(self, w, g, rate, v, xp):
+        g *= rate
+        v *= self.momentum
+        v += g
+        w -= v
 
 
 class Adam(_Optimizer):
@@ -73,27 +92,26 @@ class Adam(_Optimizer):
         super().__init__(params, lr, weight_decay, multipliers)
         self.betas, self.eps = betas, eps
 
-    def step(self, grads):
-        """One step, for the names in grads only; a gradient of None is skipped."""
-        self.steps += 1
+    def _remembered_of(self, name):
+        return [self._remembered("mean", name), self._remembered("square", name)]
+
+    def _update(self, w, g, rate, m, s, xp):
         b1, b2 = self.betas
         bias1, bias2 = 1 - b1**self.steps, 1 - b2**self.steps
-        for name, g in grads.items():
-            if g is None:
-                continue
-            xp = array_module(g)
-            rate, decay = self._factors(name)
-            g = self._decayed(name, g, decay)
-            m, s = self._remembered("mean", name), self._remembered("square", name)
-            m *= b1
-            m += (1 - b1) * g
-            s *= b2
-            s += (1 - b2) * (g * g)
-            denominator = xp.sqrt(s)
-            denominator *= bias2**-0.5
-            denominator += self.eps
-            w = self.params[name]
-            w -= (self.lr * rate / bias1) * m / denominator
+        other = scratch("other", g.shape, g.dtype, xp)
+        s *= b2
+        xp.multiply(g, g, out=other)
+        other *= 1 - b2
+        s += other
+        m *= b1
+        g *= 1 - b1
+        m += g
+        xp.sqrt(s, out=other)
+        other *= bias2**-0.5
+        other += self.eps
+        xp.multiply(m, rate / bias1, out=g)
+        g /= other
+        w -= g
 
 
 class Cosine:

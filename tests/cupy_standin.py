@@ -120,7 +120,7 @@ def _complete(cls):
         setattr(cls, name, computing(getattr(np.ndarray, name)))
     for name in ("reshape", "transpose", "swapaxes"):
         setattr(cls, name, view(getattr(np.ndarray, name)))
-    for name in ("shape", "dtype", "ndim", "size", "itemsize", "strides", "nbytes"):
+    for name in ("shape", "dtype", "ndim", "size", "itemsize", "strides", "nbytes", "flags"):
         setattr(cls, name, attribute(name))
     cls.T = property(lambda self: ndarray(self._host.T))
 

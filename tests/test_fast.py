@@ -21,7 +21,7 @@ from minifcn.ops import (
     upsample,
 )
 from minifcn.ops import groups as plain
-from minifcn.ops.fast import bilinear, blocks, columns, rows, winograd
+from minifcn.ops.fast import bilinear, blocks, columns, filters, rows, winograd
 from minifcn.ops.fast.strips import BUDGET, cut, partial_sums
 
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}
@@ -51,9 +51,12 @@ def compare(on, rng, road, dtype, shape, k, **options):
     wanted, cache = plain.conv2d(x, w, b, **options)
     assert_equal_within_rounding(on(road.conv2d)(x, w, b, **options)[0], wanted)
     dy = random(rng, dtype, *wanted.shape)
-    if hasattr(road, "weight_gradient") and not (road is rows and options["stride"] > 1):
-        _, dw, _ = plain.conv2d_backward(dy, cache)
+    assert_equal_within_rounding(on(road.conv2d)(x, w, b, **options, relu=True)[0], np.maximum(wanted, 0))
+    dx, dw, _ = plain.conv2d_backward(dy, cache)
+    if not (road is rows and options["stride"] > 1):
         assert_equal_within_rounding(on(road.weight_gradient)(dy, x, w.shape, **options), dw)
+    if road is filters:
+        assert_equal_within_rounding(on(road.input_gradient)(dy, w, x.shape, **options), dx)
 
 
 @pytest.mark.parametrize("budget", BUDGETS)
@@ -66,6 +69,21 @@ class TestRoads:
         strips(budget)
         for pad in (1, 2, 3):
             compare(on, rng, winograd, dtype, shape, 3, pad=pad)
+
+    def test_winograd_of_many_filters(self, on, rng, strips, monkeypatch, shape, dtype, budget):
+        """Blocks of one row and more, slices that do not divide the channels."""
+        strips(budget)
+        monkeypatch.setattr(winograd, "LARGE", 0)
+        monkeypatch.setattr(winograd, "SLICE", 3)
+        monkeypatch.setattr(winograd, "BLOCK", 1)
+        for pad in (1, 2, 3):
+            compare(on, rng, winograd, dtype, shape, 3, pad=pad)
+
+    def test_filters(self, on, rng, strips, monkeypatch, shape, dtype, budget):
+        monkeypatch.setattr(filters, "SHARE", budget // 8 + 1)
+        monkeypatch.setattr(filters, "BLOCK", budget)
+        for k, stride, dilation in ((1, 1, 1), (1, 2, 1), (3, 1, 1), (3, 2, 2), (5, 3, 1)):
+            compare(on, rng, filters, dtype, shape, k, pad=k // 2 * dilation, stride=stride, dilation=dilation)
 
     def test_rows(self, on, rng, strips, shape, dtype, budget):
         strips(budget)
@@ -114,11 +132,23 @@ def test_many_channels_and_pixels_go_to_winograd(rng):
         np.testing.assert_array_equal(by_choice, by_name)
 
 
+def test_filters_of_many_megabytes_are_read_once(rng, monkeypatch):
+    x, w = random(rng, np.float32, 1, 128, 9, 8), random(rng, np.float32, 64, 128, 7, 7)
+    plain_y, plain_cache = conv2d(x, w, method="im2col")
+    monkeypatch.setattr("minifcn.ops.FILTERS_FROM", w.size)
+    monkeypatch.setattr(rows, "conv2d", None)
+    y, cache = conv2d(x, w)
+    for found, wanted in zip((y, *conv2d_backward(y, cache)[:2]), (plain_y, *conv2d_backward(y, plain_cache)[:2]),
+                             strict=True):
+        assert_equal_within_rounding(found, wanted)
+
+
 def everything(rng):
     """Forward and backward of every op that uses threads, as one list of arrays."""
     results = []
     for c, f, k, options in ((16, 24, 3, {"pad": 1}), (20, 9, 3, {"method": "winograd"}), (20, 9, 1, {}),
-                             (12, 8, 3, {"stride": 2, "pad": 1}), (8, 6, 3, {"groups": 2, "dilation": 2})):
+                             (160, 800, 3, {}), (12, 8, 3, {"stride": 2, "pad": 1}),
+                             (8, 6, 3, {"groups": 2, "dilation": 2})):
         x, w = random(rng, np.float32, 3, c, 29, 31), random(rng, np.float32, f, c // options.get("groups", 1), k, k)
         y, cache = conv2d(x, w, **options)
         results += [y, *conv2d_backward(y, cache)[:2]]

@@ -28,6 +28,18 @@ def test_taps_hand_out_what_lies_there(rng):
     np.testing.assert_array_equal(outputs["conv2"], net.layers["conv2"].forward(relu1))
 
 
+@pytest.mark.parametrize("tap", [None, "conv1"])
+def test_a_convolution_is_rectified_in_passing_unless_somebody_asks_for_its_map(rng, tap):
+    net, x = stack(rng), distinct(rng)
+    layers, calls = net.layers, []
+    forward = layers["conv1"].forward
+    layers["conv1"].forward = lambda x, **options: calls.append(options.get("relu", False)) or forward(x, **options)
+    outputs = Graph(layers, taps=[name for name in (tap, "relu1", "conv2") if name]).forward({"data": x})
+    assert calls == [tap is None]
+    assert tap is None or outputs[tap].min() < 0
+    np.testing.assert_array_equal(outputs["relu1"], np.maximum(forward(x), 0))
+
+
 def test_a_tap_that_is_used_twice_collects_both_gradients(rng):
     net, x = stack(rng), distinct(rng)
     douts = {tap: rng.normal(size=y.shape) for tap, y in net.forward({"data": x}, train=True).items()}

@@ -1,6 +1,8 @@
 """Layers as a graph: each is fed by the one before it or by those that are named; gradients take the same ways back."""
 from collections import Counter
 
+from minifcn.layers import Conv2d, ReLU
+
 
 class Graph:
     """Named layers, in an order in which they can run.
@@ -18,6 +20,19 @@ class Graph:
             if tap not in self.layers:
                 raise ValueError(f"tap {tap!r} is none of the layers {', '.join(self.layers)}")
 
+    def _uses(self):
+        """How many layers ask for each map, or the caller."""
+        return Counter(source for *_, sources in self.walk() for source in sources) + Counter(self.taps)
+
+    def _rectified(self, uses):
+        """Options for convolutions that only a ReLU looks at, and for these ReLUs: such a map is written once."""
+        options = {}
+        for name, layer, sources in self.walk():
+            source, = sources if len(sources) == 1 else (None,)
+            if isinstance(layer, ReLU) and uses[source] == 1 and isinstance(self.layers.get(source), Conv2d):
+                options[source], options[name] = {"relu": True}, {"done": True}
+        return options
+
     def add(self, name, layer, *sources):
         """Append a layer that is fed by `sources`; its name."""
         self.layers[name], self.inputs[name] = layer, sources
@@ -33,9 +48,11 @@ class Graph:
     def forward(self, maps, train=False):
         """{given name: map} -> {tap: its map}. What no later layer asks for is let go on the way."""
         maps = dict(maps)
-        uses = Counter(source for *_, sources in self.walk() for source in sources) + Counter(self.taps)
+        uses = self._uses()
+        options = self._rectified(uses)
         for name, layer, sources in self.walk():
-            y = layer.forward(*(maps[source] for source in sources), train=train and active(layer))
+            y = layer.forward(*(maps[source] for source in sources), train=train and active(layer),
+                              **options.get(name, {}))
             for source in sources:
                 uses[source] -= 1
                 if not uses[source]:

@@ -14,9 +14,9 @@ def step_bytes(net, n, height, width, slots=2):
     What is kept for the backward pass: the input, and what every ReLU, pooling, normalisation, dropout, scale and
     concatenation gives (a convolution's own output is let go once its ReLU has it). What the loss keeps: scores,
     probabilities and their gradient in full size, and as much as three maps for the labels. On top of both the
-    gradients before and after the largest map (where nothing below the head is trained: the largest map twice on the
-    way forward, before there is a loss), or while the loss is computed one more map of scores. Weights, gradients and
-    `slots` of the optimiser are always there; buffers of some MB are not counted.
+    gradients before and after the largest map, or while the loss is computed one more map of scores. Where nothing
+    below the head is trained, the way forward may need more than the loss. Weights, gradients and `slots` of the
+    optimiser are always there; buffers of some MB are not counted.
     """
     kept = largest = n * net.preprocess.channels * height * width
     trained = False
@@ -31,24 +31,33 @@ def step_bytes(net, n, height, width, slots=2):
     scores = n * sum(head.classes for head in net.heads) * height * width
     loss = 3 * (scores + n * len(net.heads) * height * width)
     learned = sum(net.params[name].size for name in net.learned)
-    peak = kept + max(2 * largest + (loss if trained else 0), loss + scores)
+    way = 2 * largest + loss if trained else _forward_peak(net, n, height, width)
+    peak = kept + max(way, loss + scores)
     return _item(net) * (peak + _weights(net) + (1 + slots) * learned)
 
 
 def inference_bytes(net, n, height, width):
     """About how many bytes inference on n images holds at its peak: the weights, and the maps that are still needed."""
+    return _item(net) * (_forward_peak(net, n, height, width) + _weights(net))
+
+
+def _forward_peak(net, n, height, width):
+    """How many numbers the maps that are still needed have together, at most."""
     found = rows(net, height, width, n)
     uses = Counter(source for row in found for source in row.sources)
     sizes = {"data": n * net.preprocess.channels * height * width}
     peak = 0
     for row in found:
+        if isinstance(row.layer, ReLU) and uses[row.sources[0]] == 1:  # the convolution's own map, rectified in passing
+            sizes[row.name] = sizes.pop(row.sources[0])
+            continue
         sizes[row.name] = prod(row.shape)
         peak = max(peak, sum(sizes.values()))
         for source in row.sources:
             uses[source] -= 1
             if not uses[source]:
                 del sizes[source]
-    return _item(net) * (peak + _weights(net))
+    return peak
 
 
 def _kept(layer):

@@ -38,10 +38,12 @@ FILTERS_FROM = 1 << 23
 ROWS_DW_FROM = 256  # output pixels an image: below, dW goes by columns, which take several images in one product
 
 
-def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, method="auto"):
+def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, method="auto", relu=False):
     """y[n,f,u,v] = b[f] + sum_{c,i,j} w[f,c,i,j] xpad[n, c, S*u + D*i, S*v + D*j]
 
     x (N,C,H,W)   w (F,C/G,K,K)   b (F,) or None   ->   y (N,F,U,V), cache
+    relu=True: max(y, 0) instead, made while y is still in the cache; conv2d_backward then takes what relu_backward made
+    of the gradient.
     method "im2col" is the plain form of ops/conv.py, group by group; "winograd" takes 3x3 kernels, stride 1, dilation 1
     and one group; "auto" takes whichever fast road suits the shape, with the same result within rounding (below 1e-5 in
     float32).
@@ -49,7 +51,12 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, method="auto"
     """
     check_conv(x, w, b, stride, pad, dilation, groups)
     road = _road(method, w.shape, x.shape[2] * x.shape[3], stride, dilation, groups)
-    y, cache = road.conv2d(x, w, b, stride=stride, pad=pad, dilation=dilation, groups=groups)
+    options = {"stride": stride, "pad": pad, "dilation": dilation, "groups": groups}
+    if road is plain_conv:
+        y, cache = road.conv2d(x, w, b, **options)
+        y = array_module(y).maximum(y, 0) if relu else y
+    else:
+        y, cache = road.conv2d(x, w, b, **options, relu=relu)
     return y, (*cache, method)
 
 

@@ -20,7 +20,7 @@ def _columns(x, strip, k, stride, pad, dilation, v, xp):
     return cols
 
 
-def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1):
+def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False):
     """As ops.conv.conv2d, without ever holding all the columns."""
     xp = array_module(x)
     n, c, height, width = x.shape
@@ -39,6 +39,8 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1):
         xp.matmul(filters, cols, out=out)
         if b is not None:
             out += b.reshape(groups, -1, 1)
+        if relu:
+            xp.maximum(out, 0, out=out)
         if e - a > 1:
             y[a:e, :, p:q] = out.reshape(f, e - a, q - p, v).swapaxes(0, 1)
 

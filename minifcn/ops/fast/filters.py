@@ -50,7 +50,7 @@ def _places(dy, block, xp):
     return xp.ascontiguousarray(dy[:, :, p:q].swapaxes(0, 1)).reshape(dy.shape[1], -1)
 
 
-def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1):
+def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False):
     """As ops.conv.conv2d, for one group."""
     xp = array_module(x)
     n, _, height, width = x.shape
@@ -64,6 +64,8 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1):
             out = xp.matmul(filters[s], cols, out=scratch("out", (s.stop - s.start, cols.shape[1]), x.dtype, xp))
             if b is not None:
                 out += b[s, None]
+            if relu:
+                xp.maximum(out, 0, out=out)
             y[:, s, p:q] = out.reshape(-1, n, q - p, v).swapaxes(0, 1)
 
         run_strips(some, _shares(f, filters.shape[1], xp), xp)

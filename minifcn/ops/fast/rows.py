@@ -31,7 +31,7 @@ def _fill_shifts(out, x, strip, k, stride, pad, v):
             shifted[..., left:right] = source[..., start:start + (right - left - 1) * stride + 1:stride]
 
 
-def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1):
+def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False):
     """As ops.conv.conv2d, for dilation and groups of 1.
 
     R (rows,C,K,images,V) holds the shifted rows: the patches of output row u, kernel rows outermost, are the K*C*K*V
@@ -56,6 +56,8 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1):
         xp.matmul(filters, patches, out=out)
         if b is not None:
             out += b.reshape(-1, 1)
+        if relu:
+            xp.maximum(out, 0, out=out)
         if not one:
             y[a:e, :, p:q] = out.reshape(q - p, f, e - a, v).transpose(2, 1, 0, 3)
 
