@@ -9,6 +9,7 @@ import json
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from reprlib import repr as brief
 
@@ -16,7 +17,7 @@ import numpy as np
 
 import minifcn
 from minifcn.backend import to_numpy
-from minifcn.datasets.base import kinds, per_kind
+from minifcn.datasets.base import each_kind, kinds, per_kind
 from minifcn.errors import InputError
 from minifcn.ops import bilinear_kernel
 from minifcn.preprocess import Preprocessing
@@ -135,7 +136,7 @@ def _check(meta):
         raise ValueError(f"max_side {meta['max_side']}")
     heads = meta["classes"]
     heads = heads if isinstance(heads, list) and heads and isinstance(heads[0], list) else [heads]
-    if not all(isinstance(names, list) and names and {*map(type, names)} == {str} for names in heads):
+    if len(heads) > 2 or not all(isinstance(names, list) and names and {*map(type, names)} == {str} for names in heads):
         raise ValueError(f"classes {brief(meta['classes'])}")
     Preprocessing(**meta["preprocess"])
 
@@ -175,6 +176,7 @@ def restore(checkpoint):
     meta = checkpoint.meta
     try:
         classes = per_kind(map(len, kinds(meta["classes"])))
+        _compare_classes(checkpoint.params, each_kind(classes))
         preprocess = Preprocessing(**meta["preprocess"])
         net = build(meta["net"], meta["body"], classes, None, preprocess=preprocess, dtype=np.float32,
                     **meta.get("options", {}))
@@ -187,3 +189,21 @@ def restore(checkpoint):
         what = f"lacks {', '.join(missing)}" if missing else f"holds {', '.join(extra)}, which {net.name} has not"
         raise InputError(f"{checkpoint.path}: {what}")
     return net
+
+
+def _compare_classes(params, counts):
+    """ValueError where score layers have not as many biases as there are classes.
+
+    To be known before there is a net: upsampling kernels grow with the square of a number that anybody can write.
+    """
+    from minifcn.nets import SUFFIXES
+    from minifcn.nets.surgery import LAST
+
+    for count, suffix in zip(counts, SUFFIXES if len(counts) > 1 else ("",), strict=True):
+        biases = [name for name in params
+                  if fnmatchcase(name, f"score_*{suffix}.b") or name.removesuffix(".b") in LAST]
+        if not biases:
+            raise ValueError(f"lacks score_*{suffix}.b")
+        for name in biases:
+            if params[name].shape != (count,):
+                raise ValueError(f"{name} has shape {params[name].shape}, for {count} classes")

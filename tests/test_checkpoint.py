@@ -23,7 +23,7 @@ BAD_META = {"net": ["fcn9s", 3, None, ["fcn8s"]], "body": ["vgg99", None], "clas
             "options": [{"width": 3}, {"preprocess": "x"}, {"dtype": "U9"}, 7, None], "max_side": [0, -3, 1.5, "x"],
             "model": [["voc-fcn8s"]], "dataset": [5], "val_split": [None]}
 # those of them that anything asks for, whatever net it makes
-UNREADABLE = {"body": [None], "classes": [5, None, [], {}, [1, 2], [["a", "b"], 3]], "preprocess": [5, {"mean": 5}],
+UNREADABLE = {"body": [None], "classes": [5, None, [], {}, [1, 2], [["a", "b"], 3], [["a", "b"]] * 3], "preprocess": [5, {"mean": 5}],
               "options": [None, 7], "max_side": [0]}
 
 
@@ -221,6 +221,17 @@ def test_so_they_are_where_a_run_starts_from_them(saved, tmp_path, key, value):
     path = with_meta(saved, tmp_path / "bad.safetensors", **{key: value})
     with pytest.raises(InputError, match=f"bad.safetensors: its metadata are damaged .*{key}|mean"):
         read_start([path])
+
+
+@pytest.mark.parametrize("made", [{}, {"classes": (3, 2)}, {"modality": "color-hha"}, {"name": "classifier"}], ids=str)
+def test_classes_are_counted_before_a_net_is_made_for_them(tmp_path, monkeypatch, made):
+    """A file of 3 MB can name so many that their net takes hundreds of GB."""
+    net = build(**{"name": "fcn8s", "classes": 3, "seed": None} | made)
+    path, names = tmp_path / "net.safetensors", [f"class {k}" for k in range(5000)]
+    meta = META | {"classes": names, "options": {key: made[key] for key in made if key == "modality"}}
+    checkpoint.save(path, net, meta | {"classes": [names, names]} if "classes" in made else meta)
+    monkeypatch.setattr("minifcn.nets.build", None)
+    refused(path, "has shape (3,), for 5000 classes")
 
 
 def test_metadata_nested_too_deeply_are_refused(saved, tmp_path):
