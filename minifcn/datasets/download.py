@@ -22,6 +22,10 @@ LIMIT = 50 * 10**9  # bytes; twenty times the largest archive here
 PAUSE = 0.5  # seconds before the next request, doubled by each in a row that brought nothing
 
 
+class Unavailable(InputError):
+    """No address has the file."""
+
+
 class _Failed(Exception):
     """Why an address is given up, in a few printable words: some of them are the server's."""
 
@@ -38,7 +42,8 @@ def fetch(addresses, path, *, checksums=(), size=None, limit=LIMIT, looks_right=
 
     checksums are texts like "md5:6cd6...", any of which will do: what a client un-gzips in transit has another than
     what was published. size in bytes, if known; no more than limit is taken, whatever a server sends. looks_right(path)
-    judges what came. timeout in seconds without a byte. InputError names every address and what was wrong with it.
+    judges what came. timeout in seconds without a byte. Unavailable, an InputError, names every address and what was
+    wrong with it.
     """
     path = Path(path)
     part = path.with_name(f"{path.name}.part")
@@ -63,8 +68,8 @@ def fetch(addresses, path, *, checksums=(), size=None, limit=LIMIT, looks_right=
             print(f"{path.name}: no checksum is published to compare with; its sha256 is {digest(part, 'sha256')}")
         os.replace(part, path)
         return path
-    raise InputError(f"{path.name}: could not be fetched from {' nor from '.join(reasons)}. Try again later (what has "
-                     "come is kept), or fetch it by hand and name it: --archive FILE")
+    raise Unavailable(f"{path.name}: could not be fetched from {' nor from '.join(reasons)}. Try again later (what has "
+                      "come is kept), or fetch it by hand and name it: --archive FILE")
 
 
 def _fetch_from(address, part, checksums, size, limit, timeout):

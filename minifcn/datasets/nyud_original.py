@@ -98,12 +98,18 @@ def _write(out, number, image, depth, labels):
     savemat(out / f"segmentation/{name}.mat", {"segmentation": labels}, do_compression=True)
 
 
-@contextmanager
-def _opened(mat):
+def hdf5(mat):
+    """The library that reads NYU's file; an InputError where there is none."""
     try:
         import h5py
     except ImportError as error:
         raise InputError(f'{mat}: is HDF5; reading it needs h5py: pip install "minifcn[nyud]"') from error
+    return h5py
+
+
+@contextmanager
+def _opened(mat):
+    h5py = hdf5(mat)
     with _naming(mat):
         file = h5py.File(mat, "r")
     with file:

@@ -5,9 +5,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from minifcn.datasets.download import fetch, matches
+from minifcn.datasets.download import Unavailable, fetch, matches
 from minifcn.datasets.files import read_lines
-from minifcn.datasets.unpack import is_unpacked, unpack
+from minifcn.datasets.unpack import is_unpacked, mark_unpacked, unpack
 from minifcn.errors import InputError
 
 
@@ -20,11 +20,20 @@ def obtain(source, root, by_hand=(), remove_archives=False):
     root = Path(root).expanduser()
     given = assigned(source, by_hand)
     converted = any(file in given for file in source.converted)
+    if not any(archive in given for archive in source.archives):
+        converted |= any(is_unpacked(root / source.folder, file.name) for file in source.converted)
+    if not converted:
+        try:
+            for archive in source.archives:
+                _unpack(archive, root, given.get(archive), remove_archives)
+        except Unavailable as problem:
+            if not source.converted:
+                raise
+            print(f"warning: {problem}. Instead NYU's own files, which lack HHA, are fetched and converted",
+                  file=sys.stderr)
+            converted = True
     if converted:
-        _convert(source, root / source.folder, given)
-    else:
-        for archive in source.archives:
-            _unpack(archive, root, given.get(archive), remove_archives)
+        _convert(source, root, given, remove_archives)
     for listed in source.lists:
         _list(listed, root, given.get(listed), listed.optional or converted)
     print(f"{source.title}: in {root / source.folder}\nnext: {source.then.format(root=root)}")
@@ -55,29 +64,41 @@ def _stem(name):
     return name.partition(".")[0].lower()
 
 
+def _fetch(file, root):
+    """The path of a file that is fetched where it is not kept already."""
+    return fetch(file.addresses, _kept(file, root), checksums=file.checksums, size=file.size, limit=file.limit)
+
+
+def _kept(file, root):
+    return root / "archives" / file.name
+
+
 def _unpack(archive, root, path, remove):
-    folder, kept = root / archive.folder, root / "archives" / archive.name
+    folder = root / archive.folder
     if path or not is_unpacked(folder, archive.name):
-        path = path or fetch(archive.addresses, kept, checksums=archive.checksums, size=archive.size,
-                             limit=archive.limit)
+        path = path or _fetch(archive, root)
         print(f"unpacking {path}")
         count = unpack(path, folder, archive.wanted, archive.name)
     else:
         count = 0
     print(f"{folder}: {f'{count:,} files' if count else f'everything of {archive.name} is there already'}")
     if remove:
-        kept.unlink(missing_ok=True)
+        _kept(archive, root).unlink(missing_ok=True)
 
 
-def _convert(source, folder, given):
-    from minifcn.datasets.nyud_original import convert
+def _convert(source, root, given, remove):
+    from minifcn.datasets.nyud_original import convert, hdf5
 
-    if missing := [file.name for file in source.converted if file not in given]:
-        raise InputError(f"--archive: {missing[0]} is needed too")
+    folder = root / source.folder
     if any((folder / listed.name).is_file() for listed in source.lists):
         print(f"{folder}: a data set is there already")
-    else:
-        convert(*(given[file] for file in source.converted), folder)
+        return
+    hdf5(source.converted[0].name)  # missing, it is missed before gigabytes are fetched
+    convert(*(given.get(file) or _fetch(file, root) for file in source.converted), folder)
+    mark_unpacked(folder, source.converted[0].name)
+    if remove:
+        for file in source.converted:
+            _kept(file, root).unlink(missing_ok=True)
 
 
 def _list(listed, root, path, optional):

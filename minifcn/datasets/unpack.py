@@ -52,13 +52,18 @@ def unpack(archive, folder, wanted, name=None):
             for member, place in chosen:
                 _write(member, folder / place)
                 bar.update(member.size)
-    stamp.write_text(text)
+    mark_unpacked(folder, name or archive.name, text)
     return len(chosen)
 
 
 def is_unpacked(folder, name):
     """Whether the archive of that official name was unpacked there to its end."""
     return _stamp(Path(folder), name).is_file()
+
+
+def mark_unpacked(folder, name, text="converted\n"):
+    """Say in a folder that all of an archive is there; the text tells the archive from others of its name."""
+    _stamp(Path(folder), name).write_text(text)
 
 
 def _stamp(folder, name):
