@@ -19,6 +19,7 @@ import minifcn
 from minifcn.backend import to_numpy
 from minifcn.datasets.base import each_kind, kinds, per_kind
 from minifcn.errors import InputError
+from minifcn.metrics import IGNORE
 from minifcn.ops import bilinear_kernel
 from minifcn.preprocess import Preprocessing
 
@@ -177,6 +178,7 @@ def restore(checkpoint):
     try:
         classes = per_kind(map(len, kinds(meta["classes"])))
         _compare_classes(checkpoint.params, each_kind(classes))
+        check_labels(meta["net"], each_kind(classes))
         preprocess = Preprocessing(**meta["preprocess"])
         net = build(meta["net"], meta["body"], classes, None, preprocess=preprocess, dtype=np.float32,
                     **meta.get("options", {}))
@@ -189,6 +191,12 @@ def restore(checkpoint):
         what = f"lacks {', '.join(missing)}" if missing else f"holds {', '.join(extra)}, which {net.name} has not"
         raise InputError(f"{checkpoint.path}: {what}")
     return net
+
+
+def check_labels(net, counts):
+    """ValueError where a net has more classes than labels can tell; a classifier gives none."""
+    if net != "classifier" and max(counts) > IGNORE:
+        raise ValueError(f"{max(counts)} classes, and labels tell {IGNORE}: they are bytes, of which one says void")
 
 
 def _compare_classes(params, counts):

@@ -49,12 +49,14 @@ def load(source, device="cpu"):
 class Model:
     """A net, the names and colours of its classes, and the size it wants images in.
 
-    A net with two heads has two tuples of names and two arrays of colours, and every answer is a tuple of two.
+    A net with two heads has two tuples of names and two arrays of colours, and every answer is a tuple of two. Raises
+    ValueError for more than 255 classes.
     """
 
     def __init__(self, net, meta):
         self.net, self.meta, self.max_side = net, meta, meta.get("max_side")
         self.classes = per_kind(kinds(meta["classes"]))
+        checkpoint.check_labels(net.name, [len(names) for names in kinds(self.classes)])
         colors = [meta["colors"]] if isinstance(net.classes, int) else meta["colors"]
         self.colors = per_kind(np.array(some, np.uint8).reshape(len(names), 3)
                                for some, names in zip(colors, kinds(self.classes), strict=True))

@@ -23,8 +23,8 @@ BAD_META = {"net": ["fcn9s", 3, None, ["fcn8s"]], "body": ["vgg99", None], "clas
             "options": [{"width": 3}, {"preprocess": "x"}, {"dtype": "U9"}, 7, None], "max_side": [0, -3, 1.5, "x"],
             "model": [["voc-fcn8s"]], "dataset": [5], "val_split": [None]}
 # those of them that anything asks for, whatever net it makes
-UNREADABLE = {"body": [None], "classes": [5, None, [], {}, [1, 2], [["a", "b"], 3], [["a", "b"]] * 3], "preprocess": [5, {"mean": 5}],
-              "options": [None, 7], "max_side": [0]}
+UNREADABLE = {"body": [None], "classes": [5, None, [], {}, [1, 2], [["a", "b"], 3], [["a", "b"]] * 3],
+              "preprocess": [5, {"mean": 5}], "options": [None, 7], "max_side": [0]}
 
 
 @pytest.fixture(scope="module")
@@ -232,6 +232,13 @@ def test_classes_are_counted_before_a_net_is_made_for_them(tmp_path, monkeypatch
     checkpoint.save(path, net, meta | {"classes": [names, names]} if "classes" in made else meta)
     monkeypatch.setattr("minifcn.nets.build", None)
     refused(path, "has shape (3,), for 5000 classes")
+
+
+def test_more_classes_than_labels_can_tell_are_refused(saved, tmp_path):
+    names, colors = [f"class {k}" for k in range(256)], [[0, 0, 0]] * 256
+    tensors = {name: np.zeros(256, np.float32) for name in ("score_fr.b", "score_pool4.b")}
+    path = changed(saved, tmp_path / "many.safetensors", **tensors)
+    refused(with_meta(path, path, classes=names, colors=colors), "256 classes, and labels tell 255")
 
 
 def test_metadata_nested_too_deeply_are_refused(saved, tmp_path):

@@ -44,6 +44,11 @@ def test_what_is_no_image_is_refused_in_words(image):
             call(image)
 
 
+def test_more_classes_than_labels_can_tell_are_refused():
+    with pytest.raises(ValueError, match="256 classes, and labels tell 255"):
+        random_model(classes=[f"class {k}" for k in range(256)])
+
+
 # ---- tiles
 
 def mixed(name, image, seed=0):
