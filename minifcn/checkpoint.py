@@ -104,17 +104,21 @@ def read(path):
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint")
+    way_out = f"somebody else's weights become one: python -m minifcn.weights {path} --out NEW.safetensors"
     try:
+        with open(path, "rb") as file:
+            if file.read(9)[8:] != b"{":  # where the header begins
+                raise InputError(f"{path}: no checkpoint of minifcn's, or a damaged one; {way_out}")
         with safe_open(path, framework="numpy") as file:
             read_header(path)
             texts = file.metadata() or {}
             if "minifcn" not in texts:
-                raise InputError(f"{path}: a safetensors file, but no checkpoint of minifcn's: it lacks their metadata")
+                raise InputError(f"{path}: a safetensors file, but no checkpoint of minifcn's; {way_out}")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
     except InputError:
         raise
     except (SafetensorError, OSError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path}: damaged, or no safetensors file ({error})") from error
+        raise InputError(f"{path}: a damaged safetensors file ({error})") from error
     try:
         meta = {key: json.loads(text) for key, text in texts.items()}
         _check(meta)

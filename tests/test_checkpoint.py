@@ -166,6 +166,16 @@ def test_what_is_no_safetensors_file_is_refused(tmp_path, content):
     refused(path)
 
 
+@pytest.mark.parametrize("content", [b"\x0a\x08VGG_ILSVRC_16_layers", b"PK\x03\x04" + bytes(100), None],
+                         ids=["caffemodel", "pth", "safetensors"])
+def test_other_peoples_weights_are_told_what_makes_a_checkpoint_of_them(tmp_path, content):
+    from safetensors.numpy import save
+
+    path = tmp_path / "vgg16"
+    path.write_bytes(content or save({"weight": np.ones((2, 2), np.float32)}))
+    refused(path, "no checkpoint of minifcn's", f"python -m minifcn.weights {path} --out NEW.safetensors")
+
+
 def test_another_programs_file_is_refused(tmp_path):
     from safetensors.numpy import save_file
 
