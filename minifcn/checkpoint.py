@@ -98,7 +98,7 @@ def replaced(path):
 
 
 def read(path):
-    """A Checkpoint. Raises InputError for a file that is missing, damaged, or none of ours."""
+    """A Checkpoint, params float32 and finite. Raises InputError for a file that is missing, damaged, or not ours."""
     from safetensors import SafetensorError, safe_open
 
     path = Path(path)

@@ -53,9 +53,10 @@ def open_safetensors(path):
             if dtype == "BF16":
                 load = partial(_bfloat16, path, start + header[name]["data_offsets"][0], shape)
             tensors[name] = Tensor(shape, dtype, load)
-        return Contents(path, "safetensors", tensors, file.metadata() or {})
+        texts = file.metadata() or {}
     except (SafetensorError, OSError, ValueError) as error:
         raise InputError(f"{path}: a damaged safetensors file ({words(error)})") from error
+    return Contents(path, "safetensors", tensors, texts)
 
 
 def _bfloat16(path, offset, shape):
