@@ -106,7 +106,9 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False):
         return (spread_out @ w[s].reshape(-1, 9).T).reshape(36, -1, c)
 
     if 36 * c * f < LARGE or xp is not np:
-        every = filters(slice(None))
+        every = xp.empty((36, f, c), x.dtype)
+        # on the workers, too: BLAS with threads of its own keeps a core busy for a while after its work is done
+        run_strips(lambda s: every.__setitem__((slice(None), s), filters(s)), _slices(f, xp), xp)
 
         def strip_job(strip):
             tiles = _input_tiles(x, strip, pad, wide, into, xp)
@@ -156,7 +158,14 @@ def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
                     sums[g] += xp.matmul(dproducts, tiles.swapaxes(1, 2), out=scratch("dw", (36, f, c), x.dtype, xp))
 
         run_strips(part_job, range(len(parts)), xp)
-        return (back @ sums.sum(axis=0).reshape(36, f * c)).T.reshape(f, c, 3, 3)
+        dw = xp.empty((f, c, 3, 3), x.dtype)
+
+        def sum_job(s):
+            total = sums[:, :, s].sum(axis=0).reshape(36, -1)
+            dw[s] = (back @ total).T.reshape(-1, c, 3, 3)
+
+        run_strips(sum_job, _slices(f, xp), xp)
+        return dw
 
     total = xp.zeros((f, c, 3, 3), x.dtype)
     for block in cut(n, high, 36 * c * wide, xp, times=BLOCK):
