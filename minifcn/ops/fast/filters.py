@@ -6,20 +6,23 @@ some filters.
 
 The letters are those of ops/conv.py; L = C*K*K numbers in a filter. A block is the output rows p:q of all images.
 """
+from itertools import pairwise
+
 import numpy as np
 
 from minifcn.backend import array_module, run_strips, scratch
 from minifcn.ops.fast.strips import padded_rows
 from minifcn.ops.im2col import conv_size, taps
 
-SHARE = 1 << 22  # numbers a worker takes at a time: the same for any number of workers, and so are the bits
+SHARE = 1 << 23  # numbers a worker takes at a time: the same for any number of workers, and so are the bits
 BLOCK = 1 << 25  # numbers of columns at a time: larger maps go over the filters again
 
 
 def _shares(count, size, xp):
     """Slices of 0..count, each of about SHARE numbers where one item has `size`; a GPU takes all at once."""
-    step = max(1, SHARE // size) if xp is np else count
-    return [slice(i, min(i + step, count)) for i in range(0, count, step)]
+    pieces = min(count, -(-count * size // SHARE)) if xp is np else 1
+    edges = [count * k // pieces for k in range(pieces + 1)]
+    return [slice(a, b) for a, b in pairwise(edges)]
 
 
 def _blocks(u, numbers_per_row):
@@ -34,7 +37,7 @@ def _columns(x, block, k, stride, pad, dilation, v, xp):
     if k == stride == n == 1 and not pad:
         return x[0, :, p:q].reshape(c, -1)  # the map is its own columns
     rows = padded_rows(x, 0, n, p * stride, (q - 1) * stride + dilation * (k - 1) + 1, pad, 0, xp)
-    cols = xp.empty((c, k * k, n, q - p, v), x.dtype)
+    cols = scratch("filters' columns", (c, k * k, n, q - p, v), x.dtype, xp)
 
     def some(s):
         for i, j, high, wide in taps(k, stride, dilation, q - p, v):

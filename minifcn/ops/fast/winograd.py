@@ -48,14 +48,16 @@ def _phases(x, strip, pad, high, wide, xp):
 
 
 def _input_tiles(x, strip, pad, wide, square, xp, out=None):
-    """B^T d B of a strip's tiles: (36, C, tiles). By phase first: each of the 36 taps is then a contiguous slice."""
+    """B^T d B of a strip's tiles: (36, C, tiles). By phase first: the 36 taps are then four blocks to copy."""
     a, e, p, q = strip
     c, high = x.shape[1], q - p
     phases = _phases(x, strip, pad, high + 1, wide + 1, xp)
     tiles = scratch("tiles", (6, 6, c, e - a, high, wide), x.dtype, xp)
-    for i in range(6):
-        for j in range(6):
-            tiles[i, j] = phases[i % 4, j % 4, :, :, i // 4:i // 4 + high, j // 4:j // 4 + wide]
+    # the last two rows and columns of a tile are the first two of the next
+    for i, down in (slice(0, 4), 0), (slice(4, 6), 1):
+        for j, right in (slice(0, 4), 0), (slice(4, 6), 1):
+            here = phases[:i.stop - i.start, :j.stop - j.start]
+            tiles[i, j] = here[..., down:down + high, right:right + wide]
     if out is None:
         out = scratch("transformed", (36, c, (e - a) * high * wide), x.dtype, xp)
     xp.matmul(square, tiles.reshape(36, -1), out=out.reshape(36, -1))
@@ -119,7 +121,7 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False):
     else:
         for block in cut(n, high, 36 * c * wide, xp, times=BLOCK):
             a, e, p, q = block
-            tiles = xp.empty((36, c, (e - a) * (q - p) * wide), x.dtype)
+            tiles = scratch("block", (36, c, (e - a) * (q - p) * wide), x.dtype, xp)
             _transform_all(x, block, pad, wide, into, tiles, xp)
 
             def filters_job(s, block=block, tiles=tiles):
@@ -170,7 +172,7 @@ def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
     total = xp.zeros((f, c, 3, 3), x.dtype)
     for block in cut(n, high, 36 * c * wide, xp, times=BLOCK):
         a, e, p, q = block
-        tiles = xp.empty((36, c, (e - a) * (q - p) * wide), x.dtype)
+        tiles = scratch("block", (36, c, (e - a) * (q - p) * wide), x.dtype, xp)
         _transform_all(x, block, pad, wide, into, tiles, xp)
 
         def filters_job(s, block=block, tiles=tiles):
