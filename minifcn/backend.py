@@ -165,11 +165,17 @@ def run_strips(job, strips, xp=np):
 
         def work(k):
             _local.inside = True  # a job that runs strips itself runs them inline: its own pool would lock up
-            for strip in strips[k::workers]:
-                job(strip)
+            try:
+                for strip in strips[k::workers]:
+                    job(strip)
+            finally:
+                _local.inside = False
 
-        shares = [_pool(workers).submit(work, k) for k in range(workers)]
-        wait(shares)  # for all of them even if one has failed: the others still write into the caller's arrays
+        shares = [_pool(workers - 1).submit(work, k) for k in range(1, workers)]
+        try:
+            work(0)  # this thread is one of the workers: to wake another takes longer than many a strip
+        finally:
+            wait(shares)  # for all of them even if one has failed: the others still write into the caller's arrays
         for share in shares:
             share.result()
 
