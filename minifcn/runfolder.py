@@ -49,7 +49,8 @@ def read_last(args, stages, train):
         return None, BEGINNING
     last = checkpoint.read(path)
     state = last.meta.get("state")
-    if "optimizer_steps" not in last.meta or state.keys() != BEGINNING.keys() or state["stage"] >= len(stages):
+    whole = isinstance(state, dict) and state.keys() == BEGINNING.keys() and state["stage"] in range(len(stages))
+    if "optimizer_steps" not in last.meta or not whole:
         raise InputError(f"{path}: not a checkpoint to go on from; last.safetensors of a run is")
     before, now = kinds(last.meta["classes"]), kinds(train.classes)
     if before != now or last.meta["ids"] != _digest(train):

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from tiny_runs import random_model
+from tiny_server import serving
 
 from minifcn import backend, checkpoint
+from minifcn.datasets import download
 
 settings.register_profile("minifcn", deadline=None, derandomize=True, database=None, max_examples=30,
                           suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -96,3 +98,12 @@ def saved(tmp_path_factory):
     path = tmp_path_factory.mktemp("net") / "net.safetensors"
     checkpoint.save(path, model.net, model.meta)
     return path
+
+
+@pytest.fixture
+def site(monkeypatch):
+    """A server on this machine that downloads may come from, without pauses."""
+    monkeypatch.setattr(download, "PAUSE", 0)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serving() as server:
+        yield server

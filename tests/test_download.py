@@ -27,14 +27,6 @@ def checksum(data, kind="sha256"):
 RIGHT = (checksum(DATA),)
 
 
-@pytest.fixture
-def site(monkeypatch):
-    monkeypatch.setattr(download, "PAUSE", 0)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with serving() as server:
-        yield server
-
-
 def beginning(path, data):
     """What an earlier run has left."""
     path.with_name(f"{path.name}.part").write_bytes(data)

@@ -10,21 +10,13 @@ from dataclasses import replace
 import archives
 import pytest
 from tiny_runs import done, refused, run
-from tiny_server import file, serving, status
+from tiny_server import file, status
 
 from minifcn.datasets import __main__ as datasets
-from minifcn.datasets import download, open_dataset
+from minifcn.datasets import open_dataset
 from minifcn.datasets.sources import SOURCES
 
 FILES = {key: (*source.archives, *source.lists, *source.converted) for key, source in SOURCES.items()}
-
-
-@pytest.fixture
-def site(monkeypatch):
-    monkeypatch.setattr(download, "PAUSE", 0)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with serving() as server:
-        yield server
 
 
 def pack(folder, name):
