@@ -23,7 +23,7 @@ def describe(threads):
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return {"processor": processor(), "threads": threads, "system": platform.platform(terse=True),
+    return {"processor": processor(), "threads": threads, "system": platform.system(),
             "python": platform.python_version(), "BLAS": blas, **versions}
 
 
