@@ -14,7 +14,7 @@ def prepare(case):
     single_threaded_blas().__enter__()  # as python -m minifcn.train does, once for the whole run
     if case.group == "nets":
         return net_job(case.kind, case.options)
-    return op_job(case.kind, dict(case.options))
+    return op_job(case.kind, case.options), None
 
 
 def net_of(options):
@@ -44,11 +44,7 @@ def _optimizer(options, params):
     return SGD(params, 1e-9, momentum=0.9, weight_decay=5e-4)
 
 
-def op_job(kind, options):
-    return _op(kind, options), None
-
-
-def _op(kind, o):
+def op_job(kind, o):
     x = cases.noise("x", o["x"])
     what, _, way = kind.partition(" ")
     if what == "conv":

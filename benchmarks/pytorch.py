@@ -20,7 +20,7 @@ def prepare(case, channels_last=False):
         lambda t: t)
     if case.group == "nets":
         return net_job(case.kind, case.options, to)
-    return op_job(case.kind, dict(case.options), to), None
+    return op_job(case.kind, case.options, to), None
 
 
 def net_job(kind, options, to):

@@ -9,6 +9,11 @@ from math import cos, pi
 from minifcn.backend import array_module, scratch, spread
 
 
+def fits(pattern, names):
+    """Whether one of the names is like the pattern."""
+    return any(fnmatchcase(name, pattern) for name in names)
+
+
 class _Optimizer:
     """What both share: which parameters, at which rate and decay."""
 
@@ -17,7 +22,7 @@ class _Optimizer:
         self.multipliers = dict(multipliers or {})
         self.state, self.steps = {}, 0  # "what.parameter" -> array: with these two a resumed run goes on
         for pattern in self.multipliers:
-            if not any(fnmatchcase(name, pattern) for name in params):
+            if not fits(pattern, params):
                 raise ValueError(f"multipliers name {pattern!r}, which matches none of {', '.join(params)}")
 
     def _factors(self, name):

@@ -1,6 +1,5 @@
 """What a run will do: its stages, each a net with its epochs and rate, and the options that nets are built with."""
 from collections import namedtuple
-from fnmatch import fnmatchcase
 
 from minifcn.arguments import STAGED, factors
 from minifcn.datasets import context, nyud, siftflow
@@ -9,7 +8,7 @@ from minifcn.datasets.voc import VOC_CLASSES
 from minifcn.errors import InputError
 from minifcn.nets import NETS
 from minifcn.nets.models import MODELS
-from minifcn.optim import SGD, Adam
+from minifcn.optim import SGD, Adam, fits
 from minifcn.preprocess import NYUD_MEAN
 from minifcn.recipes import RECIPES
 
@@ -50,7 +49,7 @@ def weight_decay(args, pixels):
 
 def make_optimizer(args, net, lr, pixels):
     """The optimiser of a stage, over the net's live parameters; --multiplier may name some of another stage's alone."""
-    multipliers = {pattern: pair for pattern, pair in map(factors, args.multiplier) if fits(pattern, net)}
+    multipliers = {pattern: pair for pattern, pair in map(factors, args.multiplier) if fits(pattern, net.params)}
     decay = weight_decay(args, pixels)
     if args.optimizer == "adam":
         return Adam(net.params, lr, weight_decay=decay, multipliers=multipliers)
@@ -60,13 +59,8 @@ def make_optimizer(args, net, lr, pixels):
 def check_multipliers(args, nets):
     """InputError where a --multiplier names no parameter of any stage's net."""
     for pattern, _ in map(factors, args.multiplier):
-        if not any(fits(pattern, net) for net in nets):
+        if not any(fits(pattern, net.params) for net in nets):
             raise InputError(f"--multiplier {pattern}: matches none of {', '.join(nets[-1].params)}")
-
-
-def fits(pattern, net):
-    """Whether a parameter of the net has a name like this."""
-    return any(fnmatchcase(name, pattern) for name in net.params)
 
 
 def net_options(args, start=None):
