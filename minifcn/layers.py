@@ -93,9 +93,9 @@ class Conv2d(Layer):
     def _side(self, side):
         return conv_size(side, self.kernel, self.stride, self.pad, self.dilation)
 
-    def _forward(self, x, relu=False):
+    def _forward(self, x, relu=False, pool=False):
         return conv2d(x, **self.params, stride=self.stride, pad=self.pad, dilation=self.dilation, groups=self.groups,
-                      relu=relu)
+                      relu=relu, pool=pool)
 
     def _backward(self, dy, cache):
         self.grads = {}  # those of the last step go before new ones come: fc6's alone are 0.4 GB
@@ -144,7 +144,11 @@ class ConvTranspose2d(Layer):
 
 
 class MaxPool2d(Layer):
-    """max_pool2d. The nets round up (ceil=True), as Caffe does: no pixel at the right or lower border is dropped."""
+    """max_pool2d. The nets round up (ceil=True), as Caffe does: no pixel at the right or lower border is dropped.
+
+    With done=True x is pooled already, by the convolution that made it; with rectified=True it came of a ReLU, for which
+    the backward pass stops gradients, too.
+    """
 
     def __init__(self, k, stride=None, pad=0, ceil=True, dilation=1):
         super().__init__()
@@ -153,11 +157,20 @@ class MaxPool2d(Layer):
     def _side(self, side):
         return pool_size(side, self.kernel, self.stride, self.pad, self.ceil, self.dilation)
 
-    def _forward(self, x):
-        return max_pool2d(x, self.kernel, stride=self.stride, pad=self.pad, ceil=self.ceil, dilation=self.dilation)
+    @property
+    def halves(self):
+        """Whether it is the pooling that conv2d can do in passing."""
+        return (self.kernel, self.stride, self.pad, self.ceil, self.dilation) == (2, 2, 0, True, 1)
+
+    def _forward(self, x, done=False, rectified=False):
+        if done:
+            return x, None
+        y, cache = max_pool2d(x, self.kernel, stride=self.stride, pad=self.pad, ceil=self.ceil, dilation=self.dilation)
+        return y, (cache, rectified)
 
     def _backward(self, dy, cache):
-        return max_pool2d_backward(dy, cache)
+        cache, rectified = cache
+        return max_pool2d_backward(dy, cache, rectified=rectified)
 
 
 class AveragePool2d(Layer):
@@ -178,13 +191,17 @@ class AveragePool2d(Layer):
 
 
 class ReLU(Layer):
-    """relu; with done=True x is rectified already, by the convolution that made it."""
+    """relu; with done=True x is rectified already, by the convolution that made it.
 
-    def _forward(self, x, done=False):
-        return (x, (x,)) if done else relu(x)
+    With masked=True the only layer after it hands back gradients that are stopped already.
+    """
+
+    def _forward(self, x, done=False, masked=False):
+        y, cache = (x, (x,)) if done else relu(x)
+        return y, () if masked else cache
 
     def _backward(self, dy, cache):
-        return relu_backward(dy, cache)
+        return relu_backward(dy, cache) if cache else dy
 
 
 class Dropout(Layer):

@@ -147,6 +147,12 @@ def _empty(shape, dtype=float):
     return ndarray(np.full(shape, np.nan if np.dtype(dtype).kind == "f" else 77, dtype))
 
 
+def _empty_like(x, shape=None):
+    like = np.empty_like(x._host, shape=shape)
+    like[...] = np.nan if like.dtype.kind == "f" else 77
+    return ndarray(like)
+
+
 def _take_along_axis(a, indices, axis):
     return _new(np.take_along_axis(_inside(a), _inside(indices) % a.shape[axis], axis))
 
@@ -178,9 +184,10 @@ class _Device:
 def _module():
     module = types.ModuleType("cupy", "stand-in")
     for name in ("zeros", "ones", "arange", "pad", "where", "ascontiguousarray", "matmul",
-                 "maximum", "subtract", "multiply", "exp", "log", "sqrt"):
+                 "maximum", "add", "subtract", "multiply", "exp", "log", "sqrt", "ones_like"):
         setattr(module, name, _device(getattr(np, name)))
     module.ndarray, module.asarray, module.empty, module.take_along_axis = ndarray, _asarray, _empty, _take_along_axis
+    module.empty_like = _empty_like
     module.split, module.concatenate = _split, _concatenate
     module.float32, module.float64, module.intp = np.float32, np.float64, np.intp
     module.lib = types.SimpleNamespace(stride_tricks=types.SimpleNamespace(as_strided=_as_strided))

@@ -1,7 +1,7 @@
 """Layers as a graph: each is fed by the one before it or by those that are named; gradients take the same ways back."""
 from collections import Counter
 
-from minifcn.layers import Conv2d, ReLU
+from minifcn.nets.fusion import fused
 
 
 class Graph:
@@ -24,15 +24,6 @@ class Graph:
         """How many layers ask for each map, or the caller."""
         return Counter(source for *_, sources in self.walk() for source in sources) + Counter(self.taps)
 
-    def _rectified(self, uses):
-        """Options for convolutions that only a ReLU looks at, and for these ReLUs: such a map is written once."""
-        options = {}
-        for name, layer, sources in self.walk():
-            source, = sources if len(sources) == 1 else (None,)
-            if isinstance(layer, ReLU) and uses[source] == 1 and isinstance(self.layers.get(source), Conv2d):
-                options[source], options[name] = {"relu": True}, {"done": True}
-        return options
-
     def add(self, name, layer, *sources):
         """Append a layer that is fed by `sources`; its name."""
         self.layers[name], self.inputs[name] = layer, sources
@@ -49,7 +40,7 @@ class Graph:
         """{given name: map} -> {tap: its map}. What no later layer asks for is let go on the way."""
         maps = dict(maps)
         uses = self._uses()
-        options = self._rectified(uses)
+        options = fused(self, uses, train)
         for name, layer, sources in self.walk():
             y = layer.forward(*(maps[source] for source in sources), train=train and active(layer),
                               **options.get(name, {}))

@@ -10,8 +10,8 @@ from minifcn.backend import array_module
 from minifcn.ops import groups as plain_conv
 from minifcn.ops import upsample as plain_upsample
 from minifcn.ops.conv import check_conv
-from minifcn.ops.fast import bilinear, blocks, columns, filters, rows, winograd
-from minifcn.ops.fast.strips import input_gradient
+from minifcn.ops.fast import bilinear, blocks, columns, filters, winograd
+from minifcn.ops.fast.strips import channels_last, input_gradient
 from minifcn.ops.im2col import col2im, im2col
 from minifcn.ops.linear import linear, linear_backward
 from minifcn.ops.loss import softmax_cross_entropy, softmax_cross_entropy_backward
@@ -27,36 +27,40 @@ __all__ = [
     "max_pool2d_backward", "relu", "relu_backward", "softmax_cross_entropy", "softmax_cross_entropy_backward",
 ]
 
-# Channels in and out, and pixels an image, from which Winograd's fewer products are worth its transforms. Measured on
-# 2 cores against the rows' road: 64 channels at 128x160 take 0.85 of its time, 128 at 144x175 0.64, but the mini body's
-# layers, with fewer of either, 0.9 to 5 times. Where filters are many, as in VGG16's last layers, fewer pixels do.
-WINOGRAD_FROM = (64, 4096)
-WINOGRAD_LARGE_FROM = 256
+# Channels in and out, and pixels of all images, from which Winograd's fewer products are worth its transforms. Measured
+# on 2 cores against the columns' road, forward, dX and dW: 8 maps of 32 -> 64 channels at 32x40 take 0.7 to 0.9 of its
+# time, of 128 -> 128 at 16x20 0.45 to 0.55, but of 16 -> 32 at 64x80 1.1 to 1.2, of 128 -> 192 at 4x5 1.7 to 1.9.
+WINOGRAD_FROM = (32, 384)
 # Numbers in all filters from which reading them again and again costs more than anything else. Measured on 2 cores, of
 # VGG16 on 375 x 500 pixels: fc6 takes 0.29 of the time that it takes by rows, fc7 0.63 of that by columns.
 FILTERS_FROM = 1 << 23
-ROWS_DW_FROM = 256  # output pixels an image: below, dW goes by columns, which take several images in one product
 
 
-def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, method="auto", relu=False):
+def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, method="auto", relu=False, pool=False):
     """y[n,f,u,v] = b[f] + sum_{c,i,j} w[f,c,i,j] xpad[n, c, S*u + D*i, S*v + D*j]
 
     x (N,C,H,W)   w (F,C/G,K,K)   b (F,) or None   ->   y (N,F,U,V), cache
     relu=True: max(y, 0) instead, made while y is still in the cache; conv2d_backward then takes what relu_backward made
-    of the gradient.
+    of the gradient. pool=True, together with relu=True: and then max_pool2d(y, 2, ceil=True) instead, for inference.
     method "im2col" is the plain form of ops/conv.py, group by group; "winograd" takes 3x3 kernels, stride 1, dilation 1
     and one group; "auto" takes whichever fast road suits the shape, with the same result within rounding (below 1e-5 in
     float32).
     Raises ValueError for what does not fit together, TypeError for mixed dtypes or devices.
     """
+    if pool and not relu:
+        raise ValueError("pool=True goes with relu=True: below its border a map counts as 0, which no ReLU exceeds")
     check_conv(x, w, b, stride, pad, dilation, groups)
-    road = _road(method, w.shape, x.shape[2] * x.shape[3], stride, dilation, groups)
+    road = _road(method, w.shape, x[:, 0].size, stride, dilation, groups)
     options = {"stride": stride, "pad": pad, "dilation": dilation, "groups": groups}
     if road is plain_conv:
         y, cache = road.conv2d(x, w, b, **options)
         y = array_module(y).maximum(y, 0) if relu else y
+    elif road is winograd:
+        y, cache = road.conv2d(x, w, b, **options, relu=relu, pool=pool)
     else:
         y, cache = road.conv2d(x, w, b, **options, relu=relu)
+    if pool and road is not winograd:
+        y, _ = max_pool2d(y, 2, ceil=True)
     return y, (*cache, method)
 
 
@@ -68,15 +72,15 @@ def conv2d_backward(dy, cache, *, need_dx=True, need_dw=True):
     *cache, method = cache
     x, w, has_b, stride, pad, dilation, groups = cache
     array_module(dy, x)
-    road = _road(method, w.shape, x.shape[2] * x.shape[3], stride, dilation, groups)
+    road = _road(method, w.shape, x[:, 0].size, stride, dilation, groups)
     if road is plain_conv:
         return plain_conv.conv2d_backward(dy, tuple(cache), need_dx=need_dx, need_dw=need_dw)
     dx = dw = db = None
+    if road is not filters:
+        dy = channels_last(dy).transpose(0, 3, 1, 2)  # once, for both
     if need_dw:
-        if road is rows and (stride > 1 or dy.shape[2] * dy.shape[3] < ROWS_DW_FROM):
-            road = columns
-        dw = road.weight_gradient(dy, x, w.shape, stride=stride, pad=pad, dilation=dilation, groups=groups)
-        db = dy.sum(axis=(0, 2, 3)) if has_b else None
+        dw, db = road.weight_gradient(dy, x, w.shape, stride=stride, pad=pad, dilation=dilation, groups=groups)
+        db = db if has_b else None
     if need_dx and road is filters:
         dx = filters.input_gradient(dy, w, x.shape, stride=stride, pad=pad, dilation=dilation)
     elif need_dx and stride == 1:
@@ -100,12 +104,11 @@ def _road(method, w_shape, pixels, stride, dilation, groups):
         raise ValueError(f"method {method!r} is none of auto, im2col, winograd")
     if method == "im2col":
         return plain_conv
-    least = WINOGRAD_LARGE_FROM if 36 * c * f >= winograd.LARGE else WINOGRAD_FROM[1]
-    if method == "winograd" or possible and min(c, f) >= WINOGRAD_FROM[0] and pixels >= least:
+    if method == "winograd" or possible and min(c, f) >= WINOGRAD_FROM[0] and pixels >= WINOGRAD_FROM[1]:
         return winograd
     if groups == 1 and f * c * k * k >= FILTERS_FROM:
         return filters
-    return rows if plain_kernel and k > 1 else columns
+    return columns
 
 
 def conv_transpose2d(x, w, b=None, *, stride=1, pad=0):

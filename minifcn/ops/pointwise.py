@@ -7,8 +7,8 @@ from minifcn.backend import array_module, spread
 def relu(x):
     """y = max(x, 0), for x of any shape.   ->   y, cache"""
     xp = array_module(x)
-    y = xp.empty(x.shape, x.dtype)
-    flat_x, flat_y = x.reshape(-1), y.reshape(-1)
+    y = xp.empty_like(x)
+    flat_y, flat_x = _flat(y, x)
     spread(lambda s: xp.maximum(flat_x[s], 0, out=flat_y[s]), x.size, x.size, xp)
     return y, (y,)  # y tells as much as x where the gradient passes, and the next layer keeps y anyway
 
@@ -17,10 +17,19 @@ def relu_backward(dy, cache):
     """dx = dy where x > 0, else 0 (at 0 itself too)."""
     (y,) = cache
     xp = array_module(dy, y)
-    dx = xp.empty(y.shape, dy.dtype)
-    flat_y, flat_dy, flat_dx = y.reshape(-1), dy.reshape(-1), dx.reshape(-1)
+    dx = xp.empty_like(y)
+    flat_dx, flat_y, flat_dy = _flat(dx, y, dy)
     spread(lambda s: xp.multiply(flat_dy[s], flat_y[s] > 0, out=flat_dx[s]), y.size, y.size, xp)
     return dx
+
+
+def _flat(first, *others):
+    """One line of numbers each, in the order in which the first, one piece of memory, has them: of it, always a view.
+
+    Maps (N,C,H,W) may lie in memory as (N,H,W,C).
+    """
+    axes = sorted(range(first.ndim), key=lambda axis: -first.strides[axis])
+    return [a.transpose(axes).reshape(-1) for a in (first, *others)]
 
 
 def dropout(x, p, rng):

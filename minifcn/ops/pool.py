@@ -4,9 +4,14 @@ N images, C channels, H x W pixels in, U x V windows out, K window side, S strid
 (a window's pixels lie D apart).
 """
 import math
+from itertools import pairwise
 
-from minifcn.backend import array_module, spread
+import numpy as np
+
+from minifcn.backend import array_module, run_strips
 from minifcn.ops.im2col import check_whole
+
+PIECE = 1 << 17  # pixels of all channels that a worker pools at a time: they stay in a core's cache
 
 
 def pool_size(size, k, stride, pad=0, ceil=False, dilation=1):
@@ -37,51 +42,58 @@ def max_pool2d(x, k, *, stride=None, pad=0, ceil=False, dilation=1):
     if x.ndim != 4:
         raise ValueError(f"x must be (N,C,H,W), not {x.shape}")
     xp = array_module(x)
-    n, c, height, width = x.shape
-    u, v = (pool_size(side, k, stride, pad, ceil, dilation) for side in (height, width))
-    y = xp.empty((n, c, u, v), x.dtype)
-    planes, out = x.reshape(n * c, height, width), y.reshape(n * c, u, v)
+    u, v = (pool_size(side, k, stride, pad, ceil, dilation) for side in x.shape[2:])
+    y = xp.empty_like(x, shape=(*x.shape[:2], u, v))  # laid out as x is
 
-    def some(s):
-        out[s] = -math.inf
-        for seen, rows, columns in _taps(height, width, u, v, k, stride, pad, dilation):
-            xp.maximum(out[s][(slice(None), *seen)], planes[s, rows, columns], out=out[s][(slice(None), *seen)])
+    def some(piece):
+        images, channels, windows = piece
+        seen, out = x[images, channels], y[piece]
+        taps = _taps(x.shape, y.shape, windows, k, stride, pad, dilation)
+        # without padding the first pixel of every window lies in the image
+        out[...] = -math.inf if pad else seen[next(taps)[1]]
+        for here, pixels in taps:
+            xp.maximum(out[here], seen[pixels], out=out[here])
 
-    spread(some, n * c, x.size, xp)
+    run_strips(some, _pieces(x, u, True, xp), xp)
     cache = (x, y, k, stride, pad)  # where each maximum was is found again from x and y, which are kept anyway
     return y, cache if dilation == 1 else (*cache, dilation)  # lesson 04 unpacks that of windows without gaps
 
 
-def max_pool2d_backward(dy, cache):
+def max_pool2d_backward(dy, cache, *, rectified=False):
     """dx = dy at the first largest pixel of each window in row order, 0 elsewhere; overlapping windows add up.
 
     dy (N,C,U,V)   ->   dx (N,C,H,W)
+    rectified=True: x came of a ReLU, and dx is the gradient before it. What the ReLU stops is found here among a
+    window's maxima, a fourth of its pixels: a maximum of 0 hands nothing back.
     """
     x, y, k, stride, pad, dilation = (*cache, 1)[:6]
     xp = array_module(dy, x)
-    n, c, height, width = x.shape
+    height, width = x.shape[2:]
     u, v = y.shape[2:]
-    dx = xp.empty(x.shape, dy.dtype)
-    planes, out, dplanes, dout = (a.reshape(n * c, *a.shape[2:]) for a in (x, y, dx, dy))
+    dx = xp.empty_like(x)
 
-    side_by_side = k == stride and dilation == 1 and not pad
-    each_once = side_by_side and u * k >= height and v * k >= width  # every pixel lies in one window
+    apart = stride >= dilation * (k - 1) + 1 and not pad  # no pixel lies in two windows
+    each_once = apart and k == stride and u * k >= height and v * k >= width  # every pixel lies in one
 
-    def some(s):
+    def some(piece):
+        images, channels, windows = piece
+        seen, dseen, out, dout = x[images, channels], dx[images, channels], y[piece], dy[piece]
+        if rectified:
+            dout = dout * (out > 0)
         if not each_once:
-            dplanes[s] = 0
-        open_ = xp.ones(out[s].shape, bool)  # windows whose maximum has not been met yet
-        for seen, rows, columns in _taps(height, width, u, v, k, stride, pad, dilation):
-            seen = (slice(None), *seen)
-            hit = planes[s, rows, columns] == out[s][seen]
-            hit &= open_[seen]
-            open_[seen] ^= hit
-            if not each_once:
-                dplanes[s, rows, columns] += dout[s][seen] * hit
+            bottom = windows.stop * stride if windows.stop < u else height
+            dseen[:, :, windows.start * stride if apart else 0:bottom if apart else height] = 0
+        open_ = xp.ones_like(out, bool)  # windows whose maximum has not been met yet
+        for here, pixels in _taps(x.shape, y.shape, windows, k, stride, pad, dilation):
+            hit = seen[pixels] == out[here]
+            hit &= open_[here]
+            open_[here] ^= hit
+            if each_once:
+                xp.multiply(dout[here], hit, out=dseen[pixels])
             else:
-                xp.multiply(dout[s][seen], hit, out=dplanes[s, rows, columns])
+                dseen[pixels] += dout[here] * hit
 
-    spread(some, n * c, x.size, xp)
+    run_strips(some, _pieces(x, u, apart, xp), xp)
     return dx
 
 
@@ -108,19 +120,37 @@ def average_pool2d_backward(dy, cache):
     return dx
 
 
-def _taps(height, width, u, v, k, stride, pad, dilation):
-    """Yield, for every place (i, j) in the window, the windows that have it in the image, and where they have it."""
+def _pieces(x, u, apart, xp):
+    """Pieces of about 2^17 pixels of x, (images, channels, rows of windows) as slices; a GPU takes all at once.
+
+    Some rows of windows each where these lie apart, else some channels: no two pieces may write to one pixel.
+    """
+    n, c = x.shape[:2]
+    images = max(1, PIECE // x[0].size) if xp is np else n
+    count = u if apart else c
+    parts = min(count, -(-x[0].size // PIECE)) if xp is np else 1
+    edges = [count * i // parts for i in range(parts + 1)]
+    cuts = [slice(a, b) for a, b in pairwise(edges)]
+    return [(slice(i, i + images), *((slice(None), some) if apart else (some, slice(0, u))))
+            for i in range(0, n, images) for some in cuts]
+
+
+def _taps(shape, out_shape, windows, k, stride, pad, dilation):
+    """Yield, for every place (i, j) in the window, the windows that have it in the image, and where they have it.
+
+    Both as indices of an array (N,C,...); of the rows of windows some only are asked for.
+    """
     for i in range(k):
         for j in range(k):
-            windows_high, rows = _within(dilation * i - pad, height, u, stride)
-            windows_wide, columns = _within(dilation * j - pad, width, v, stride)
+            high, rows = _within(dilation * i - pad, shape[2], windows, stride)
+            wide, columns = _within(dilation * j - pad, shape[3], slice(0, out_shape[3]), stride)
             if rows.stop > rows.start and columns.stop > columns.start:
-                yield (windows_high, windows_wide), rows, columns
+                yield (slice(None), slice(None), high, wide), (slice(None), slice(None), rows, columns)
 
 
 def _within(start, size, windows, stride):
-    """Windows w with 0 <= start + stride * w < size, and the pixels that this gives, both as slices."""
-    first = max(0, -(start // stride))
-    last = min(windows - 1, (size - 1 - start) // stride)
+    """Those w of `windows` with 0 <= start + stride * w < size, from the first of them on, and the pixels: slices."""
+    first = max(windows.start, -(start // stride))
+    last = min(windows.stop - 1, (size - 1 - start) // stride)
     a = start + stride * first
-    return slice(first, last + 1), slice(a, a + stride * (last - first) + 1, stride)
+    return slice(first - windows.start, last + 1 - windows.start), slice(a, a + stride * (last - first) + 1, stride)

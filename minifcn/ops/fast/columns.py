@@ -1,23 +1,39 @@
 """im2col strip by strip: the columns of a few output rows at a time, made, used and overwritten while in the cache.
 
-The letters are those of ops/conv.py. This is the road for every shape that has no faster one.
+The letters are those of ops/conv.py; L = K*K*C/G numbers see a pixel of the output. This is the road for every shape
+that has no faster one.
 """
 from minifcn.backend import array_module, run_strips, scratch
-from minifcn.ops.fast.strips import cut, padded_rows, partial_sums
+from minifcn.ops.fast.strips import bias_sums, channels_last, cut, empty_map, padded_rows, partial_sums, product
 from minifcn.ops.im2col import conv_size, taps
 
+FEW = 8  # channels, as those of an image: below, runs of a pixel's channels are too short to copy, and rows are copied
 
-def _columns(x, strip, k, stride, pad, dilation, v, xp):
-    """im2col of one strip: (C, K*K, b-a, q-p, V)."""
+
+def _few(c, k, groups):
+    return c < FEW and k > 1 and groups == 1
+
+
+def _columns(x, strip, k, stride, pad, dilation, groups, v, xp):
+    """im2col of one strip, turned: (G, pixels, L). L in the order C,K,K where there are few channels, else K,K,C."""
     a, b, p, q = strip
-    if k == 1 and stride == 1 and pad == 0 and b - a == 1:
-        return x[a, :, None, None, p:q]  # the rows are their own columns
-    top, bottom = p * stride, (q - 1) * stride + dilation * (k - 1) + 1
-    rows = padded_rows(x, a, b, top, bottom, pad, 0, xp)
-    cols = scratch("columns", (x.shape[1], k * k, b - a, q - p, v), x.dtype, xp)
-    for i, j, high, wide in taps(k, stride, dilation, q - p, v):
-        cols[:, i * k + j] = rows[:, :, high, wide]
-    return cols
+    c = x.shape[1]
+    if k == stride == groups == 1 and not pad:
+        return x[a:b, :, p:q].transpose(0, 2, 3, 1).reshape(1, -1, c)  # the pixels are their own columns
+    bottom = (q - 1) * stride + dilation * (k - 1) + 1
+    if _few(c, k, groups):
+        planes = padded_rows(x, a, b, p * stride, bottom, pad, 0, xp, channels_first=True)
+        cols = scratch("columns", (c, k * k, b - a, q - p, v), x.dtype, xp)
+        for i, j, high, wide in taps(k, stride, dilation, q - p, v):
+            cols[:, i * k + j] = planes[:, :, high, wide]
+        return cols.reshape(1, c * k * k, -1).swapaxes(1, 2)
+    rows = padded_rows(x, a, b, p * stride, bottom, pad, 0, xp)
+    image, row, pixel, channel = rows.strides
+    shape = groups, b - a, q - p, v, k, k, c // groups
+    strides = (channel * shape[-1], image, row * stride, pixel * stride, row * dilation, pixel * dilation, channel)
+    cols = scratch("columns", shape, x.dtype, xp)
+    cols[...] = xp.lib.stride_tricks.as_strided(rows, shape, strides)
+    return cols.reshape(groups, -1, k * k * shape[-1])
 
 
 def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False):
@@ -26,51 +42,51 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False):
     n, c, height, width = x.shape
     f, _, k, _ = w.shape
     u, v = conv_size(height, k, stride, pad, dilation), conv_size(width, k, stride, pad, dilation)
-    y = xp.empty((n, f, u, v), x.dtype)
-    filters = w.reshape(groups, f // groups, -1)
+    y = empty_map((n, f, u, v), x.dtype, xp)
+    last = channels_last(y)
+    filters = w if _few(c, k, groups) else w.transpose(0, 2, 3, 1)
+    filters = xp.ascontiguousarray(filters.reshape(groups, f // groups, -1).swapaxes(1, 2))
 
     def strip_job(strip):
         a, e, p, q = strip
-        cols = _columns(x, strip, k, stride, pad, dilation, v, xp).reshape(groups, filters.shape[2], -1)
-        if e - a == 1:
-            out = y[a].reshape(groups, f // groups, u * v)[:, :, p * v:q * v]
-        else:
-            out = scratch("product", (groups, f // groups, cols.shape[2]), x.dtype, xp)
-        xp.matmul(filters, cols, out=out)
+        cols = _columns(x, strip, k, stride, pad, dilation, groups, v, xp)
+        out = last[a:e, p:q].reshape(-1, groups, f // groups)  # several images in a strip are whole: always a view
+        product(cols, filters, out.swapaxes(0, 1), xp)
+        out = out.reshape(-1, f)
         if b is not None:
-            out += b.reshape(groups, -1, 1)
+            out += b
         if relu:
             xp.maximum(out, 0, out=out)
-        if e - a > 1:
-            y[a:e, :, p:q] = out.reshape(f, e - a, q - p, v).swapaxes(0, 1)
 
     run_strips(strip_job, cut(n, u, c * k * k * v, xp), xp)
     return y, (x, w, b is not None, stride, pad, dilation, groups)
 
 
 def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
-    """dW = dY @ X.T summed over strips: each partial sum in strip order, then those in order."""
+    """dW.T = X @ dY.T and db, summed over strips: each partial sum in strip order, then those in order."""
     xp = array_module(x)
-    f, k = w_shape[0], w_shape[2]
+    f, per_group, k, _ = w_shape
     n, c = x.shape[:2]
     u, v = dy.shape[2:]
-    parts = partial_sums(cut(n, u, c * k * k * v, xp), f * w_shape[1] * k * k)
-    sums = xp.empty((len(parts), groups, f // groups, w_shape[1] * k * k), x.dtype)
+    last = channels_last(dy)
+    parts = partial_sums(cut(n, u, c * k * k * v, xp), f * per_group * k * k)
+    sums = xp.empty((len(parts), groups, per_group * k * k, f // groups), x.dtype)
+    db = xp.zeros((len(parts), f), x.dtype)
 
     def part_job(g):
         for number, strip in enumerate(parts[g]):
             a, e, p, q = strip
-            cols = _columns(x, strip, k, stride, pad, dilation, v, xp).reshape(groups, sums.shape[3], -1)
-            if e - a == 1:
-                rows = dy[a].reshape(groups, f // groups, u * v)[:, :, p * v:q * v]
-            else:
-                rows = scratch("rows", (f, e - a, q - p, v), x.dtype, xp)
-                rows[...] = dy[a:e, :, p:q].swapaxes(0, 1)
-                rows = rows.reshape(groups, f // groups, -1)
+            seen = _columns(x, strip, k, stride, pad, dilation, groups, v, xp).swapaxes(1, 2)
+            rows = last[a:e, p:q]
+            db[g] += bias_sums(rows, xp)
+            rows = rows.reshape(-1, groups, f // groups).swapaxes(0, 1)
             if number == 0:
-                xp.matmul(rows, cols.swapaxes(1, 2), out=sums[g])
+                xp.matmul(seen, rows, out=sums[g])
             else:
-                sums[g] += xp.matmul(rows, cols.swapaxes(1, 2), out=scratch("dw", sums.shape[1:], x.dtype, xp))
+                sums[g] += xp.matmul(seen, rows, out=scratch("dw", sums.shape[1:], x.dtype, xp))
 
     run_strips(part_job, range(len(parts)), xp)
-    return sums.sum(axis=0).reshape(w_shape)
+    dw = sums.sum(axis=0).swapaxes(1, 2)
+    if not _few(c, k, groups):
+        dw = dw.reshape(f, k, k, per_group).transpose(0, 3, 1, 2)
+    return xp.ascontiguousarray(dw.reshape(w_shape)), db.sum(axis=0)

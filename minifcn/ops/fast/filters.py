@@ -36,12 +36,12 @@ def _columns(x, block, k, stride, pad, dilation, v, xp):
     n, c = x.shape[:2]
     if k == stride == n == 1 and not pad:
         return x[0, :, p:q].reshape(c, -1)  # the map is its own columns
-    rows = padded_rows(x, 0, n, p * stride, (q - 1) * stride + dilation * (k - 1) + 1, pad, 0, xp)
+    planes = padded_rows(x, 0, n, p * stride, (q - 1) * stride + dilation * (k - 1) + 1, pad, 0, xp, channels_first=True)
     cols = scratch("filters' columns", (c, k * k, n, q - p, v), x.dtype, xp)
 
     def some(s):
         for i, j, high, wide in taps(k, stride, dilation, q - p, v):
-            cols[s, i * k + j] = rows[s, :, high, wide]
+            cols[s, i * k + j] = planes[s, :, high, wide]
 
     run_strips(some, _shares(c, k * k * n * (q - p) * v, xp), xp)
     return cols.reshape(c * k * k, -1)
@@ -76,7 +76,7 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False):
 
 
 def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
-    """dW = dY @ X.T, some filters at a time."""
+    """dW = dY @ X.T and db, some filters at a time."""
     xp = array_module(x)
     f, c, k, _ = w_shape
     u, v = dy.shape[2:]
@@ -91,7 +91,7 @@ def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
                 dw[s] += rows[s] @ cols.T
 
         run_strips(some, _shares(f, dw.shape[1], xp), xp)
-    return dw.reshape(w_shape)
+    return dw.reshape(w_shape), dy.sum(axis=(0, 2, 3))
 
 
 def input_gradient(dy, w, x_shape, *, stride=1, pad=0, dilation=1):

@@ -9,12 +9,12 @@ d a 6x6 input tile, g a 3x3 filter, Y a 4x4 output tile [Lavin & Gray 2015, arXi
 Every two-sided product L z R^T is one matrix product with the Kronecker square of L, so BLAS does all the arithmetic.
 Where the transformed filters are small, each worker takes strips of tiles from the image to the result. Where they are
 not (512 channels: 38 MB), strips would read all of them again and again: there the tiles of many rows are transformed
-first, some channels a worker, and then every worker takes some filters through all of them.
+first, and then every worker takes some filters through all of them.
 """
 import numpy as np
 
 from minifcn.backend import array_module, run_strips, scratch
-from minifcn.ops.fast.strips import cut, padded_rows, partial_sums
+from minifcn.ops.fast.strips import bias_sums, channels_last, cut, empty_map, padded_rows, partial_sums, product
 from minifcn.ops.im2col import conv_size
 
 BT = np.array([[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0],
@@ -24,8 +24,8 @@ G = np.array([[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6],
 AT = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 
 LARGE = 1 << 22  # numbers in the transformed filters from which they, and not the tiles, are dealt to the workers
-SLICE = 64  # channels or filters that a worker then takes at a time
-STRIP, BLOCK = 16, 64  # numbers of transformed tiles at a time, in strips' budgets: of a strip, of those of many rows
+SLICE = 64  # filters that a worker then takes at a time
+STRIP, BLOCK = 2, 8  # numbers of transformed tiles at a time, in strips' budgets: of a strip, of those of many rows
 
 
 def _square(matrix, x):
@@ -33,114 +33,136 @@ def _square(matrix, x):
     return array_module(x).asarray(np.kron(matrix, matrix), dtype=x.dtype)
 
 
+def _transform(square, x, out, xp):
+    """out = square @ x, the places within a tile first in both."""
+    into, outof = square.shape
+    product(x.reshape(outof, -1).T, square.T, out.reshape(into, -1).T, xp)
+
+
 def _slices(count, xp):
     """Slices of 0..count; a GPU takes all at once."""
     return [slice(i, min(i + SLICE, count)) for i in range(0, count, SLICE)] if xp is np else [slice(0, count)]
 
 
-def _phases(x, strip, pad, high, wide, xp):
-    """The rows of a strip's tiles by place modulo 4: (4, 4, C, images, high, wide), zero beyond the image."""
-    a, e, p, _ = strip
-    rows = padded_rows(x, a, e, 4 * p, 4 * (p + high), pad, 4 * wide - x.shape[3] - 2 * pad, xp)
-    phases = scratch("phases", (4, 4, x.shape[1], e - a, high, wide), x.dtype, xp)
-    phases[...] = rows.reshape(x.shape[1], e - a, high, 4, wide, 4).transpose(3, 5, 0, 1, 2, 4)
-    return phases
-
-
 def _input_tiles(x, strip, pad, wide, square, xp, out=None):
-    """B^T d B of a strip's tiles: (36, C, tiles). By phase first: the 36 taps are then four blocks to copy."""
+    """B^T d B of a strip's tiles: (36, tiles, C)."""
     a, e, p, q = strip
-    c, high = x.shape[1], q - p
-    phases = _phases(x, strip, pad, high + 1, wide + 1, xp)
-    tiles = scratch("tiles", (6, 6, c, e - a, high, wide), x.dtype, xp)
-    # the last two rows and columns of a tile are the first two of the next
-    for i, down in (slice(0, 4), 0), (slice(4, 6), 1):
-        for j, right in (slice(0, 4), 0), (slice(4, 6), 1):
-            here = phases[:i.stop - i.start, :j.stop - j.start]
-            tiles[i, j] = here[..., down:down + high, right:right + wide]
+    c = x.shape[1]
+    rows = padded_rows(x, a, e, 4 * p, 4 * q + 2, pad, 4 * wide + 2 - x.shape[3] - 2 * pad, xp)
+    image, row, pixel, channel = rows.strides
+    shape = 6, 6, e - a, q - p, wide, c
+    tiles = scratch("tiles", shape, x.dtype, xp)
+    # neighbours share two rows or columns
+    tiles[...] = xp.lib.stride_tricks.as_strided(rows, shape, (row, pixel, image, 4 * row, 4 * pixel, channel))
     if out is None:
-        out = scratch("transformed", (36, c, (e - a) * high * wide), x.dtype, xp)
-    xp.matmul(square, tiles.reshape(36, -1), out=out.reshape(36, -1))
+        out = scratch("transformed", (36, (e - a) * (q - p) * wide, c), x.dtype, xp)
+    _transform(square, tiles, out, xp)
     return out
 
 
 def _output_tiles(dy, strip, wide, square, xp):
-    """A dY A^T of a strip's tiles: (36, F, tiles), the adjoint of what makes 4x4 outputs of 36 products."""
-    phases = _phases(dy, strip, 0, strip[3] - strip[2], wide, xp)
-    out = scratch("products", (36, dy.shape[1], phases[0, 0, 0].size), dy.dtype, xp)
-    xp.matmul(square, phases.reshape(16, -1), out=out.reshape(36, -1))
-    return out
-
-
-def _finish(products, y, strip, b, relu, wide, square, xp):
-    """y[strip] = A^T products A + b, the negative ones 0 with relu=True; products (36, F, tiles), y (N,F,U,V)."""
+    """A dY A^T of a strip's tiles, (36, tiles, F): the adjoint of what makes 4x4 outputs of 36 products. And db."""
     a, e, p, q = strip
-    f, u, v = y.shape[1:]
-    out = scratch("out", (products[0].size, 16), y.dtype, xp)
-    xp.matmul(products.reshape(36, -1).T, square.T, out=out)
-    if b is not None:
-        out.reshape(f, -1)[...] += b[:, None]
-    whole = scratch("whole", (e - a, f, q - p, 4, wide, 4), y.dtype, xp)
-    _quads(whole, xp)[...] = _quads(out, xp).reshape(f, e - a, q - p, wide, 4, -1).transpose(1, 0, 2, 4, 3, 5)
-    whole = whole.reshape(e - a, f, 4 * (q - p), 4 * wide)[:, :, :u - 4 * p, :v]  # the last tiles hang over
-    if relu:
-        xp.maximum(whole, 0, out=y[a:e, :, 4 * p:4 * q])
+    f = dy.shape[1]
+    rows = padded_rows(dy, a, e, 4 * p, 4 * q, 0, 4 * wide - dy.shape[3], xp)
+    tiles = scratch("tiles", (4, 4, e - a, q - p, wide, f), dy.dtype, xp)
+    tiles[...] = _split(rows, q - p, wide)
+    out = scratch("products", (36, (e - a) * (q - p) * wide, f), dy.dtype, xp)
+    _transform(square, tiles, out, xp)
+    return out, bias_sums(rows, xp)
+
+
+def _split(rows, high, wide):
+    """Rows (images, 4*high, 4*wide, F) as (4, 4, images, high, wide, F), a view: by place in the tile first."""
+    return rows.reshape(len(rows), high, 4, wide, 4, -1).transpose(2, 4, 0, 1, 3, 5)
+
+
+def _finish(products, y, strip, b, relu, pool, size, square, xp):
+    """y[strip] = A^T products A + b, with relu=True rectified, with pool=True then halved; of `size` (U, V) in all.
+
+    products (36, tiles, F), y (N,U,V,F) or, halved, (N, ceil(U/2), ceil(V/2), F).
+    """
+    a, e, p, q = strip
+    f = y.shape[3]
+    high, wide = q - p, -(-size[1] // 4)
+    out = scratch("out", (4, 4, e - a, high, wide, f), y.dtype, xp)
+    _transform(square, products, out, xp)
+    whole = scratch("whole", (e - a, 4 * high, 4 * wide, f), y.dtype, xp)
+    if b is None:
+        _split(whole, high, wide)[...] = out
     else:
-        y[a:e, :, 4 * p:4 * q] = whole
+        xp.add(out, b, out=_split(whole, high, wide))
+    rows, columns = size[0] - 4 * p, size[1]  # the last tiles hang over
+    if pool:
+        whole[:, rows:] = 0
+        whole[:, :, columns:] = 0
+        halves = scratch("halves", (e - a, 2 * high, 4 * wide, f), y.dtype, xp)
+        xp.maximum(whole[:, ::2], whole[:, 1::2], out=halves)
+        xp.maximum(halves, 0, out=halves)
+        to = y[a:e, 2 * p:2 * q]
+        xp.maximum(*(halves[:, :to.shape[1], i::2][:, :, :to.shape[2]] for i in (0, 1)), out=to)
+    elif relu:
+        xp.maximum(whole[:, :rows, :columns], 0, out=y[a:e, 4 * p:4 * q])
+    else:
+        y[a:e, 4 * p:4 * q] = whole[:, :rows, :columns]
 
 
-def _quads(x, xp):
-    """Four float32 at the end as one number of 16 bytes: a fourth of the elements to copy."""
-    return x.view(np.complex128) if xp is np and x.dtype == np.float32 else x
-
-
-def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False):
-    """As ops.conv.conv2d, for w (F,C,3,3) and stride, dilation and groups of 1; the error in float32 is about 3e-6."""
+def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False, pool=False):
+    """As ops.conv2d, for w (F,C,3,3) and stride, dilation and groups of 1; the error in float32 is about 3e-6."""
     xp = array_module(x)
     n, c, height, width = x.shape
     f = w.shape[0]
     u, v = conv_size(height, 3, pad=pad), conv_size(width, 3, pad=pad)
     high, wide = -(-u // 4), -(-v // 4)
-    y = xp.empty((n, f, u, v), x.dtype)
+    y = empty_map((n, f, -(-u // 2), -(-v // 2)) if pool else (n, f, u, v), x.dtype, xp)
+    last = channels_last(y)
     into, back, spread_out = _square(BT, x), _square(AT, x), _square(G, x)
 
     def filters(s):
-        return (spread_out @ w[s].reshape(-1, 9).T).reshape(36, -1, c)
+        return (spread_out @ w[s].transpose(2, 3, 1, 0).reshape(9, -1)).reshape(36, c, -1)
 
     if 36 * c * f < LARGE or xp is not np:
-        every = xp.empty((36, f, c), x.dtype)
+        every = xp.empty((36, c, f), x.dtype)
         # on the workers, too: BLAS with threads of its own keeps a core busy for a while after its work is done
-        run_strips(lambda s: every.__setitem__((slice(None), s), filters(s)), _slices(f, xp), xp)
+        run_strips(lambda s: every.__setitem__((..., s), filters(s)), _slices(f, xp), xp)
 
         def strip_job(strip):
             tiles = _input_tiles(x, strip, pad, wide, into, xp)
-            products = scratch("products", (36, f, tiles.shape[2]), x.dtype, xp)
-            _finish(xp.matmul(every, tiles, out=products), y, strip, b, relu, wide, back, xp)
+            products = scratch("products", (36, tiles.shape[1], f), x.dtype, xp)
+            product(tiles, every, products, xp)
+            _finish(products, last, strip, b, relu, pool, (u, v), back, xp)
 
         run_strips(strip_job, cut(n, high, 36 * (c + f) * wide, xp, times=STRIP), xp)
     else:
         for block in cut(n, high, 36 * c * wide, xp, times=BLOCK):
-            a, e, p, q = block
-            tiles = scratch("block", (36, c, (e - a) * (q - p) * wide), x.dtype, xp)
-            _transform_all(x, block, pad, wide, into, tiles, xp)
+            tiles = _transform_all(x, block, pad, wide, into, xp)
 
             def filters_job(s, block=block, tiles=tiles):
-                products = scratch("products", (36, s.stop - s.start, tiles.shape[2]), x.dtype, xp)
-                xp.matmul(filters(s), tiles, out=products)
-                _finish(products, y[:, s], block, None if b is None else b[s], relu, wide, back, xp)
+                products = scratch("products", (36, tiles.shape[1], s.stop - s.start), x.dtype, xp)
+                product(tiles, filters(s), products, xp)
+                _finish(products, last[..., s], block, None if b is None else b[s], relu, pool, (u, v), back, xp)
 
             run_strips(filters_job, _slices(f, xp), xp)
     return y, (x, w, b is not None, stride, pad, dilation, groups)
 
 
-def _transform_all(x, block, pad, wide, square, tiles, xp):
-    """tiles = B^T d B of a block, some channels a worker."""
-    run_strips(lambda s: tiles.__setitem__((slice(None), s), _input_tiles(x[:, s], block, pad, wide, square, xp)),
-               _slices(x.shape[1], xp), xp)
+def _transform_all(x, block, pad, wide, square, xp):
+    """B^T d B of a block, (36, tiles, C), some rows of tiles a worker."""
+    a, e, p, q = block
+    c = x.shape[1]
+    tiles = scratch("block", (36, e - a, (q - p) * wide, c), x.dtype, xp)
+
+    def some(strip):
+        i, j, r, s = strip
+        out = tiles[:, i:j, r * wide:s * wide].reshape(36, -1, c)  # several images in a strip are whole: a view
+        _input_tiles(x, (a + i, a + j, p + r, p + s), pad, wide, square, xp, out)
+
+    run_strips(some, cut(e - a, q - p, 36 * c * wide, xp, times=STRIP), xp)
+    return tiles.reshape(36, -1, c)
 
 
 def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
-    """dW (F,C,3,3), for stride, dilation and groups of 1."""
+    """dW (F,C,3,3) and db, for stride, dilation and groups of 1."""
     xp = array_module(x)
     n, c = x.shape[:2]
     f, u, v = dy.shape[1:]
@@ -149,15 +171,17 @@ def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
     if 36 * c * f < LARGE or xp is not np:
         parts = partial_sums(cut(n, high, 36 * (c + f) * wide, xp, times=STRIP), 36 * f * c)
         sums = xp.empty((len(parts), 36, f, c), x.dtype)
+        db = xp.zeros((len(parts), f), x.dtype)
 
         def part_job(g):
             for number, strip in enumerate(parts[g]):
                 tiles = _input_tiles(x, strip, pad, wide, into, xp)
-                dproducts = _output_tiles(dy, strip, wide, spread_out, xp)
+                dproducts, db_part = _output_tiles(dy, strip, wide, spread_out, xp)
+                db[g] += db_part
                 if number == 0:
-                    xp.matmul(dproducts, tiles.swapaxes(1, 2), out=sums[g])
+                    xp.matmul(dproducts.swapaxes(1, 2), tiles, out=sums[g])
                 else:
-                    sums[g] += xp.matmul(dproducts, tiles.swapaxes(1, 2), out=scratch("dw", (36, f, c), x.dtype, xp))
+                    sums[g] += xp.matmul(dproducts.swapaxes(1, 2), tiles, out=scratch("dw", (36, f, c), x.dtype, xp))
 
         run_strips(part_job, range(len(parts)), xp)
         dw = xp.empty((f, c, 3, 3), x.dtype)
@@ -167,19 +191,18 @@ def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
             dw[s] = (back @ total).T.reshape(-1, c, 3, 3)
 
         run_strips(sum_job, _slices(f, xp), xp)
-        return dw
+        return dw, db.sum(axis=0)
 
-    total = xp.zeros((f, c, 3, 3), x.dtype)
+    dw, db = xp.zeros((f, c, 3, 3), x.dtype), xp.zeros(f, x.dtype)
     for block in cut(n, high, 36 * c * wide, xp, times=BLOCK):
-        a, e, p, q = block
-        tiles = scratch("block", (36, c, (e - a) * (q - p) * wide), x.dtype, xp)
-        _transform_all(x, block, pad, wide, into, tiles, xp)
+        tiles = _transform_all(x, block, pad, wide, into, xp)
 
         def filters_job(s, block=block, tiles=tiles):
-            dproducts = _output_tiles(dy[:, s], block, wide, spread_out, xp)
-            dw = xp.matmul(dproducts, tiles.swapaxes(1, 2),
-                           out=scratch("dw", (36, s.stop - s.start, c), x.dtype, xp))
-            total[s] += (back @ dw.reshape(36, -1)).T.reshape(-1, c, 3, 3)
+            dproducts, db_part = _output_tiles(dy[:, s], block, wide, spread_out, xp)
+            part = xp.matmul(dproducts.swapaxes(1, 2), tiles,
+                             out=scratch("dw", (36, s.stop - s.start, c), x.dtype, xp))
+            dw[s] += (back @ part.reshape(36, -1)).T.reshape(-1, c, 3, 3)
+            db[s] += db_part
 
         run_strips(filters_job, _slices(f, xp), xp)
-    return total
+    return dw, db
