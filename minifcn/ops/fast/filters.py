@@ -14,7 +14,7 @@ from minifcn.backend import array_module, run_strips, scratch
 from minifcn.ops.fast.strips import padded_rows
 from minifcn.ops.im2col import conv_size, taps
 
-SHARE = 1 << 23  # numbers a worker takes at a time: the same for any number of workers, and so are the bits
+SHARE = 1 << 25  # numbers a worker takes at a time: the same for any number of workers, and so are the bits
 BLOCK = 1 << 25  # numbers of columns at a time: larger maps go over the filters again
 
 

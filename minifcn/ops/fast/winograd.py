@@ -9,7 +9,7 @@ d a 6x6 input tile, g a 3x3 filter, Y a 4x4 output tile [Lavin & Gray 2015, arXi
 Every two-sided product L z R^T is one matrix product with the Kronecker square of L, so BLAS does all the arithmetic.
 Where the transformed filters are small, each worker takes strips of tiles from the image to the result. Where they are
 not (512 channels: 38 MB), strips would read all of them again and again: there the tiles of many rows are transformed
-first, and then every worker takes some filters through all of them.
+first, and then every worker takes some of the 36 products.
 """
 import numpy as np
 
@@ -23,8 +23,9 @@ G = np.array([[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6],
               [1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]])
 AT = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 
-LARGE = 1 << 22  # numbers in the transformed filters from which they, and not the tiles, are dealt to the workers
-SLICE = 64  # filters that a worker then takes at a time
+LARGE = 1 << 22  # numbers in the transformed filters from which the products, and not the tiles, are dealt to the workers
+PRODUCTS = [slice(i, i + 3) for i in range(0, 36, 3)]  # that a worker then takes at a time
+SLICE = 64  # filters that it transforms at a time
 STRIP, BLOCK = 2, 8  # numbers of transformed tiles at a time, in strips' budgets: of a strip, of those of many rows
 
 
@@ -35,8 +36,8 @@ def _square(matrix, x):
 
 def _transform(square, x, out, xp):
     """out = square @ x, the places within a tile first in both."""
-    into, outof = square.shape
-    product(x.reshape(outof, -1).T, square.T, out.reshape(into, -1).T, xp)
+    made, taken = square.shape
+    product(x.reshape(taken, -1).T, square.T, out.reshape(made, -1).T, xp)
 
 
 def _slices(count, xp):
@@ -60,14 +61,15 @@ def _input_tiles(x, strip, pad, wide, square, xp, out=None):
     return out
 
 
-def _output_tiles(dy, strip, wide, square, xp):
+def _output_tiles(dy, strip, wide, square, xp, out=None):
     """A dY A^T of a strip's tiles, (36, tiles, F): the adjoint of what makes 4x4 outputs of 36 products. And db."""
     a, e, p, q = strip
     f = dy.shape[1]
     rows = padded_rows(dy, a, e, 4 * p, 4 * q, 0, 4 * wide - dy.shape[3], xp)
     tiles = scratch("tiles", (4, 4, e - a, q - p, wide, f), dy.dtype, xp)
     tiles[...] = _split(rows, q - p, wide)
-    out = scratch("products", (36, (e - a) * (q - p) * wide, f), dy.dtype, xp)
+    if out is None:
+        out = scratch("products", (36, (e - a) * (q - p) * wide, f), dy.dtype, xp)
     _transform(square, tiles, out, xp)
     return out, bias_sums(rows, xp)
 
@@ -118,47 +120,60 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False, p
     last = channels_last(y)
     into, back, spread_out = _square(BT, x), _square(AT, x), _square(G, x)
 
-    def filters(s):
-        return (spread_out @ w[s].transpose(2, 3, 1, 0).reshape(9, -1)).reshape(36, c, -1)
-
     if 36 * c * f < LARGE or xp is not np:
-        every = xp.empty((36, c, f), x.dtype)
-        # on the workers, too: BLAS with threads of its own keeps a core busy for a while after its work is done
-        run_strips(lambda s: every.__setitem__((..., s), filters(s)), _slices(f, xp), xp)
+        filters = xp.empty((36, c, f), x.dtype)
+
+        def filters_job(s):
+            filters[..., s] = (spread_out @ w[s].transpose(2, 3, 1, 0).reshape(9, -1)).reshape(36, c, -1)
 
         def strip_job(strip):
             tiles = _input_tiles(x, strip, pad, wide, into, xp)
             products = scratch("products", (36, tiles.shape[1], f), x.dtype, xp)
-            product(tiles, every, products, xp)
+            product(tiles, filters, products, xp)
             _finish(products, last, strip, b, relu, pool, (u, v), back, xp)
 
+        # on the workers, too: BLAS with threads of its own keeps a core busy for a while after its work is done
+        run_strips(filters_job, _slices(f, xp), xp)
         run_strips(strip_job, cut(n, high, 36 * (c + f) * wide, xp, times=STRIP), xp)
     else:
+        filters = scratch("filters", (36, f, c), x.dtype, xp)
+        run_strips(lambda s: xp.matmul(spread_out, w[s].reshape(-1, 9).T, out=filters[:, s].reshape(36, -1)),
+                   _slices(f, xp), xp)
         for block in cut(n, high, 36 * c * wide, xp, times=BLOCK):
             tiles = _transform_all(x, block, pad, wide, into, xp)
+            products = scratch("all products", (36, tiles.shape[1], f), x.dtype, xp)
 
-            def filters_job(s, block=block, tiles=tiles):
-                products = scratch("products", (36, tiles.shape[1], s.stop - s.start), x.dtype, xp)
-                product(tiles, filters(s), products, xp)
-                _finish(products, last[..., s], block, None if b is None else b[s], relu, pool, (u, v), back, xp)
+            def products_job(s, tiles=tiles, products=products):
+                xp.matmul(tiles[s], filters[s].swapaxes(1, 2), out=products[s])
 
-            run_strips(filters_job, _slices(f, xp), xp)
+            def finish_job(part, block=block, products=products):
+                _finish(_tiles_of(products, part, block, wide), last, part, b, relu, pool, (u, v), back, xp)
+
+            run_strips(products_job, PRODUCTS, xp)
+            run_strips(finish_job, _parts(block, 36 * f * wide, xp), xp)
     return y, (x, w, b is not None, stride, pad, dilation, groups)
+
+
+def _parts(block, numbers_per_row, xp):
+    """A block's strips."""
+    a, e, p, q = block
+    return [(a + i, a + j, p + r, p + s) for i, j, r, s in cut(e - a, q - p, numbers_per_row, xp, times=STRIP)]
+
+
+def _tiles_of(everything, part, block, wide):
+    """Of what a block's tiles came to, (36, tiles, ...), that of one of its strips: a view."""
+    (a, e, p, q), (i, j, r, s) = block, part
+    high = q - p
+    return everything[:, ((i - a) * high + r - p) * wide:((j - 1 - a) * high + s - p) * wide]
 
 
 def _transform_all(x, block, pad, wide, square, xp):
     """B^T d B of a block, (36, tiles, C), some rows of tiles a worker."""
     a, e, p, q = block
-    c = x.shape[1]
-    tiles = scratch("block", (36, e - a, (q - p) * wide, c), x.dtype, xp)
-
-    def some(strip):
-        i, j, r, s = strip
-        out = tiles[:, i:j, r * wide:s * wide].reshape(36, -1, c)  # several images in a strip are whole: a view
-        _input_tiles(x, (a + i, a + j, p + r, p + s), pad, wide, square, xp, out)
-
-    run_strips(some, cut(e - a, q - p, 36 * c * wide, xp, times=STRIP), xp)
-    return tiles.reshape(36, -1, c)
+    tiles = scratch("block", (36, (e - a) * (q - p) * wide, x.shape[1]), x.dtype, xp)
+    run_strips(lambda part: _input_tiles(x, part, pad, wide, square, xp, _tiles_of(tiles, part, block, wide)),
+               _parts(block, 36 * x.shape[1] * wide, xp), xp)
+    return tiles
 
 
 def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
@@ -178,31 +193,41 @@ def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
                 tiles = _input_tiles(x, strip, pad, wide, into, xp)
                 dproducts, db_part = _output_tiles(dy, strip, wide, spread_out, xp)
                 db[g] += db_part
-                if number == 0:
-                    xp.matmul(dproducts.swapaxes(1, 2), tiles, out=sums[g])
-                else:
-                    sums[g] += xp.matmul(dproducts.swapaxes(1, 2), tiles, out=scratch("dw", (36, f, c), x.dtype, xp))
+                _add_product(dproducts.swapaxes(1, 2), tiles, sums[g], number == 0, xp)
 
         run_strips(part_job, range(len(parts)), xp)
-        dw = xp.empty((f, c, 3, 3), x.dtype)
+    else:
+        sums, db = xp.empty((1, 36, f, c), x.dtype), []
+        for number, block in enumerate(cut(n, high, 36 * c * wide, xp, times=BLOCK)):
+            tiles = _transform_all(x, block, pad, wide, into, xp)
+            dproducts = scratch("all products", (36, tiles.shape[1], f), x.dtype, xp)
+            parts = _parts(block, 36 * f * wide, xp)
+            db_parts = xp.empty((len(parts), f), x.dtype)
 
-        def sum_job(s):
-            total = sums[:, :, s].sum(axis=0).reshape(36, -1)
-            dw[s] = (back @ total).T.reshape(-1, c, 3, 3)
+            def output_job(k, block=block, dproducts=dproducts, parts=parts, db_parts=db_parts):
+                _, db_parts[k] = _output_tiles(dy, parts[k], wide, spread_out, xp,
+                                               _tiles_of(dproducts, parts[k], block, wide))
 
-        run_strips(sum_job, _slices(f, xp), xp)
-        return dw, db.sum(axis=0)
+            def products_job(s, number=number, dproducts=dproducts, tiles=tiles):
+                _add_product(dproducts[s].swapaxes(1, 2), tiles[s], sums[0, s], number == 0, xp)
 
-    dw, db = xp.zeros((f, c, 3, 3), x.dtype), xp.zeros(f, x.dtype)
-    for block in cut(n, high, 36 * c * wide, xp, times=BLOCK):
-        tiles = _transform_all(x, block, pad, wide, into, xp)
+            run_strips(output_job, range(len(parts)), xp)
+            run_strips(products_job, PRODUCTS, xp)
+            db.append(db_parts.sum(axis=0))
+        db = xp.asarray(db)
+    dw = xp.empty((f, c, 3, 3), x.dtype)
 
-        def filters_job(s, block=block, tiles=tiles):
-            dproducts, db_part = _output_tiles(dy[:, s], block, wide, spread_out, xp)
-            part = xp.matmul(dproducts.swapaxes(1, 2), tiles,
-                             out=scratch("dw", (36, s.stop - s.start, c), x.dtype, xp))
-            dw[s] += (back @ part.reshape(36, -1)).T.reshape(-1, c, 3, 3)
-            db[s] += db_part
+    def sum_job(s):
+        total = sums[:, :, s].sum(axis=0).reshape(36, -1)
+        dw[s] = (back @ total).T.reshape(-1, c, 3, 3)
 
-        run_strips(filters_job, _slices(f, xp), xp)
-    return dw, db
+    run_strips(sum_job, _slices(f, xp), xp)
+    return dw, db.sum(axis=0)
+
+
+def _add_product(a, b, to, first, xp):
+    """to += a @ b, or, the first time, to = a @ b."""
+    if first:
+        xp.matmul(a, b, out=to)
+    else:
+        to += xp.matmul(a, b, out=scratch("dw", to.shape, to.dtype, xp))
