@@ -5,6 +5,8 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
+from itertools import pairwise
+from math import prod
 
 import numpy as np
 
@@ -196,25 +198,36 @@ def run_strips(job, strips, xp=np):
             share.result()
 
 
+def shares(count, pieces):
+    """0..count in so many slices, as equal as possible; none of them empty."""
+    edges = [count * k // pieces for k in range(pieces + 1)]
+    return [slice(a, b) for a, b in pairwise(edges) if a < b]
+
+
+# Numbers of a map in one call of NumPy. Measured on 2 cores with 2 MB of L2 each, pooling 8 maps of 16 channels: 2^17
+# take 1.7 times as long, since two threads wait for each other at every call, and so do 2^22, which the cache cannot hold.
+PIECE = 1 << 19
+
+
+def pieces(size):
+    """Into how many pieces so many numbers are cut; an even number of them, for two threads have alike to do."""
+    return 1 if size <= PIECE // 8 else 2 * -(-size // (2 * PIECE))
+
+
 def spread(job, count, size, xp=np):
-    """Call job(slice) over 0..count in slices of about 2^17 of `size` elements in all: they stay in a core's cache.
+    """Call job(slice) over 0..count, of `size` numbers in all, in pieces that stay in a core's cache.
 
     For CuPy, where a slice would be one more kernel launch, one slice takes all.
     """
-    pieces = min(count, -(-size // (1 << 17))) if xp is np else 1
-    if pieces <= 1:
-        job(slice(0, count))
-        return
-    edges = [count * k // pieces for k in range(pieces + 1)]
-    run_strips(job, [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)])
+    run_strips(job, shares(count, pieces(size) if xp is np else 1), xp)
 
 
 def scratch(name, shape, dtype, xp=np):
     """An uninitialised buffer, this thread's own and reused: fresh memory costs page faults on every strip."""
     if xp is not np:
         return xp.empty(shape, dtype)
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    size = prod(shape) * np.dtype(dtype).itemsize
     buffers = _local.__dict__.setdefault("buffers", {})
     if name not in buffers or buffers[name].nbytes < size:
         buffers[name] = np.empty(size, np.uint8)
-    return buffers[name][:size].view(dtype).reshape(shape)
+    return np.ndarray(shape, dtype, buffers[name])

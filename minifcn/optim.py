@@ -6,7 +6,11 @@ in pieces that stay in a core's cache.
 from fnmatch import fnmatchcase
 from math import cos, pi
 
-from minifcn.backend import array_module, scratch, spread
+import numpy as np
+
+from minifcn.backend import array_module, run_strips, scratch, shares
+
+PIECE = 1 << 17  # numbers of a parameter at a time: with all that is remembered of them they stay in a core's cache
 
 
 def fits(pattern, names):
@@ -40,29 +44,32 @@ class _Optimizer:
     def step(self, grads):
         """One step, for the names in grads only; a gradient of None is skipped."""
         self.steps += 1
+        jobs = []
         for name, g in grads.items():
             if g is None:
                 continue
             xp = array_module(g)
             rate, decay = self._factors(name)
-            decay *= self.weight_decay
+            options = rate * self.lr, decay * self.weight_decay, xp
             arrays = self.params[name], g, *self._remembered_of(name)
-            flat = arrays[0].flags.c_contiguous
-            w, g, *remembered = (a.reshape(-1) for a in arrays) if flat else arrays
+            if not arrays[0].flags.c_contiguous or xp is not np:  # reshape() would update a copy
+                self._some(arrays, *options)
+                continue
+            arrays = [a.reshape(-1) for a in arrays]
+            jobs += [([a[s] for a in arrays], *options) for s in shares(g.size, -(-g.size // PIECE))]
+        jobs.sort(key=lambda job: -job[0][0].size)  # large ones first, or one worker would end with one alone
+        run_strips(lambda job: self._some(*job), jobs)
 
-            def some(s, w=w, g=g, remembered=remembered, rate=rate, decay=decay, xp=xp):
-                change = scratch("change", g[s].shape, g.dtype, xp)
-                if decay:  # the gradient of weight_decay / 2 * |w|^2
-                    xp.multiply(w[s], decay, out=change)
-                    change += g[s]
-                else:
-                    change[...] = g[s]
-                self._update(w[s], change, rate * self.lr, *(a[s] for a in remembered), xp)
-
-            if flat:
-                spread(some, w.size, w.size, xp)
-            else:  # reshape() would update a copy
-                some(Ellipsis)
+    def _some(self, arrays, rate, decay, xp):
+        """Update some numbers: of a parameter, its gradient, and what is remembered of it."""
+        w, g, *remembered = arrays
+        change = scratch("change", g.shape, g.dtype, xp)
+        if decay:  # the gradient of weight_decay / 2 * |w|^2
+            xp.multiply(w, decay, out=change)
+            change += g
+        else:
+            change[...] = g
+        self._update(w, change, rate, *remembered, xp)
 
 
 class SGD(_Optimizer):

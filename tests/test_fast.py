@@ -57,6 +57,8 @@ def compare(on, rng, road, dtype, shape, k, **options):
         assert_equal_within_rounding(found, right)
     if road is filters:
         assert_equal_within_rounding(on(road.input_gradient)(dy, w, x.shape, **options), dx)
+    elif road is winograd:
+        assert_equal_within_rounding(on(road.input_gradient)(dy, w, options["pad"]), dx)
 
 
 @pytest.mark.parametrize("budget", BUDGETS)

@@ -83,6 +83,8 @@ def conv2d_backward(dy, cache, *, need_dx=True, need_dw=True):
         db = db if has_b else None
     if need_dx and road is filters:
         dx = filters.input_gradient(dy, w, x.shape, stride=stride, pad=pad, dilation=dilation)
+    elif need_dx and road is winograd:
+        dx = winograd.input_gradient(dy, w, pad)
     elif need_dx and stride == 1:
         def again(dy, w, **options):
             return conv2d(dy, w, method=method, **options)

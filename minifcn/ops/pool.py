@@ -4,14 +4,11 @@ N images, C channels, H x W pixels in, U x V windows out, K window side, S strid
 (a window's pixels lie D apart).
 """
 import math
-from itertools import pairwise
 
 import numpy as np
 
-from minifcn.backend import array_module, run_strips
+from minifcn.backend import array_module, pieces, run_strips, shares
 from minifcn.ops.im2col import check_whole
-
-PIECE = 1 << 17  # pixels of all channels that a worker pools at a time: they stay in a core's cache
 
 
 def pool_size(size, k, stride, pad=0, ceil=False, dilation=1):
@@ -71,6 +68,9 @@ def max_pool2d_backward(dy, cache, *, rectified=False):
     height, width = x.shape[2:]
     u, v = y.shape[2:]
     dx = xp.empty_like(x)
+    if dy.strides != y.strides:  # laid out otherwise, it would be read number by number
+        dy, given = xp.empty_like(y), dy
+        dy[...] = given
 
     apart = stride >= dilation * (k - 1) + 1 and not pad  # no pixel lies in two windows
     each_once = apart and k == stride and u * k >= height and v * k >= width  # every pixel lies in one
@@ -121,18 +121,15 @@ def average_pool2d_backward(dy, cache):
 
 
 def _pieces(x, u, apart, xp):
-    """Pieces of about 2^17 pixels of x, (images, channels, rows of windows) as slices; a GPU takes all at once.
+    """Pieces of x, (images, channels, rows of windows) as slices; a GPU takes all at once.
 
-    Some rows of windows each where these lie apart, else some channels: no two pieces may write to one pixel.
+    Whole images, or some rows of windows where these lie apart, else some channels: no two pieces write to one pixel.
     """
     n, c = x.shape[:2]
-    images = max(1, PIECE // x[0].size) if xp is np else n
-    count = u if apart else c
-    parts = min(count, -(-x[0].size // PIECE)) if xp is np else 1
-    edges = [count * i // parts for i in range(parts + 1)]
-    cuts = [slice(a, b) for a, b in pairwise(edges)]
-    return [(slice(i, i + images), *((slice(None), some) if apart else (some, slice(0, u))))
-            for i in range(0, n, images) for some in cuts]
+    count = pieces(x.size) if xp is np else 1
+    images = shares(n, min(n, count))
+    some = shares(u if apart else c, -(-count // len(images)))
+    return [(i, slice(None), s) if apart else (i, s, slice(0, u)) for i in images for s in some]
 
 
 def _taps(shape, out_shape, windows, k, stride, pad, dilation):

@@ -6,11 +6,9 @@ some filters.
 
 The letters are those of ops/conv.py; L = C*K*K numbers in a filter. A block is the output rows p:q of all images.
 """
-from itertools import pairwise
-
 import numpy as np
 
-from minifcn.backend import array_module, run_strips, scratch
+from minifcn.backend import array_module, run_strips, scratch, shares
 from minifcn.ops.fast.strips import padded_rows
 from minifcn.ops.im2col import conv_size, taps
 
@@ -20,9 +18,7 @@ BLOCK = 1 << 25  # numbers of columns at a time: larger maps go over the filters
 
 def _shares(count, size, xp):
     """Slices of 0..count, each of about SHARE numbers where one item has `size`; a GPU takes all at once."""
-    pieces = min(count, -(-count * size // SHARE)) if xp is np else 1
-    edges = [count * k // pieces for k in range(pieces + 1)]
-    return [slice(a, b) for a, b in pairwise(edges)]
+    return shares(count, min(count, -(-count * size // SHARE)) if xp is np else 1)
 
 
 def _blocks(u, numbers_per_row):
