@@ -3,8 +3,7 @@ import ctypes
 import os
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor, wait
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from math import prod
 
@@ -122,9 +121,49 @@ def set_threads(count):
     _settings["threads"] = count
 
 
-@cache
-def _pool(count):
-    return ThreadPoolExecutor(count, thread_name_prefix="minifcn")
+class _Worker(threading.Thread):
+    """A thread that does one job after the other. It takes 50 microseconds a job less than one of an executor does, of
+    which a step of a small net has seventy.
+    """
+
+    def __init__(self):
+        super().__init__(name="minifcn", daemon=True)
+        self._given, self._done = threading.Lock(), threading.Lock()  # free once there is a job, once it is done
+        self._given.acquire()
+        self._done.acquire()
+        self._job = self._error = None
+        self.start()
+
+    def run(self):
+        _local.inside = True
+        while True:
+            self._given.acquire()
+            try:
+                self._job()
+            except BaseException as error:
+                self._error = error
+            self._job = None
+            self._done.release()
+
+    def give(self, job):
+        self._job, self._error = job, None
+        self._given.release()
+
+    def wait(self):
+        """What went wrong, or None. Ctrl-C waits, too: the job still writes into somebody's arrays."""
+        interrupt = None
+        while True:
+            try:
+                self._done.acquire()
+                return self._error or interrupt
+            except KeyboardInterrupt as error:
+                interrupt = error
+
+
+_workers = []
+_busy = threading.Lock()  # whoever holds it has the workers
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_workers.clear)  # threads stay behind
 
 
 @cache
@@ -171,31 +210,39 @@ def keep_freed_memory():
 def run_strips(job, strips, xp=np):
     """Call job(strip) for every strip: on worker threads for NumPy, one after the other for CuPy.
 
-    Worker k takes strips k, k + workers, ...: what is computed never depends on which thread happened to be free.
+    Each worker takes one run of strips: what is computed never depends on which thread happened to be free, and what a
+    core has computed of a map it mostly finds in its own cache when the next layer comes.
     """
     strips = list(strips)
     workers = min(threads(), len(strips)) if xp is np else 1
-    with single_threaded_blas():
-        if workers <= 1 or getattr(_local, "inside", False):
-            for strip in strips:
-                job(strip)
-            return
 
-        def work(k):
-            _local.inside = True  # a job that runs strips itself runs them inline: its own pool would lock up
+    def work(run):
+        for strip in strips[run]:
+            job(strip)
+
+    with single_threaded_blas():
+        alone = workers <= 1 or getattr(_local, "inside", False)  # a job that runs strips itself runs them inline
+        if alone or not _busy.acquire(blocking=False):
+            work(slice(None))
+            return
+        errors = []
+        try:
+            while len(_workers) < workers - 1:
+                _workers.append(_Worker())
+            first, *others = shares(len(strips), workers)
+            for worker, run in zip(_workers, others, strict=False):
+                worker.give(partial(work, run))
+            _local.inside = True
             try:
-                for strip in strips[k::workers]:
-                    job(strip)
+                work(first)  # this thread is one of the workers: to wake another takes longer than many a strip
             finally:
                 _local.inside = False
-
-        shares = [_pool(workers - 1).submit(work, k) for k in range(1, workers)]
-        try:
-            work(0)  # this thread is one of the workers: to wake another takes longer than many a strip
+                # for all of them even if one has failed: the others still write into the caller's arrays
+                errors = [error for worker, _ in zip(_workers, others, strict=False) if (error := worker.wait())]
         finally:
-            wait(shares)  # for all of them even if one has failed: the others still write into the caller's arrays
-        for share in shares:
-            share.result()
+            _busy.release()
+        if errors:
+            raise errors[0]
 
 
 def shares(count, pieces):

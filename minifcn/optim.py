@@ -57,8 +57,8 @@ class _Optimizer:
                 continue
             arrays = [a.reshape(-1) for a in arrays]
             jobs += [([a[s] for a in arrays], *options) for s in shares(g.size, -(-g.size // PIECE))]
-        jobs.sort(key=lambda job: -job[0][0].size)  # large ones first, or one worker would end with one alone
-        run_strips(lambda job: self._some(*job), jobs)
+        jobs.sort(key=lambda job: job[0][0].size)
+        run_strips(lambda job: self._some(*job), jobs[::2] + jobs[1::2])  # large and small ones for every worker
 
     def _some(self, arrays, rate, decay, xp):
         """Update some numbers: of a parameter, its gradient, and what is remembered of it."""

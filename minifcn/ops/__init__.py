@@ -30,7 +30,7 @@ __all__ = [
 # Channels in and out, and pixels of all images, from which Winograd's fewer products are worth its transforms. Measured
 # on 2 cores against the columns' road, forward, dX and dW: 8 maps of 32 -> 64 channels at 32x40 take 0.7 to 0.9 of its
 # time, of 128 -> 128 at 16x20 0.45 to 0.55, but of 16 -> 32 at 64x80 1.1 to 1.2, of 128 -> 192 at 4x5 1.7 to 1.9.
-WINOGRAD_FROM = (32, 384)
+WINOGRAD_FROM = (16, 384)
 # Numbers in all filters from which reading them again and again costs more than anything else. Measured on 2 cores, of
 # VGG16 on 375 x 500 pixels: fc6 takes 0.29 of the time that it takes by rows, fc7 0.63 of that by columns.
 FILTERS_FROM = 1 << 23

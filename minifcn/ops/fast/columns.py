@@ -14,6 +14,10 @@ def _few(c, k, groups):
     return c < FEW and k > 1 and groups == 1
 
 
+def _cut(n, u, v, c, k, groups, xp):
+    return cut(n, u, c * k * k * v, xp, times=4 if _few(c, k, groups) else 1)  # for few channels calls are short
+
+
 def _columns(x, strip, k, stride, pad, dilation, groups, v, xp):
     """im2col of one strip, turned: (G, pixels, L). L in the order C,K,K where there are few channels, else K,K,C."""
     a, b, p, q = strip
@@ -58,7 +62,7 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False):
         if relu:
             xp.maximum(out, 0, out=out)
 
-    run_strips(strip_job, cut(n, u, c * k * k * v, xp), xp)
+    run_strips(strip_job, _cut(n, u, v, c, k, groups, xp), xp)
     return y, (x, w, b is not None, stride, pad, dilation, groups)
 
 
@@ -69,7 +73,7 @@ def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
     n, c = x.shape[:2]
     u, v = dy.shape[2:]
     last = channels_last(dy)
-    parts = partial_sums(cut(n, u, c * k * k * v, xp), f * per_group * k * k)
+    parts = partial_sums(_cut(n, u, v, c, k, groups, xp), f * per_group * k * k)
     sums = xp.empty((len(parts), groups, per_group * k * k, f // groups), x.dtype)
     db = xp.zeros((len(parts), f), x.dtype)
 

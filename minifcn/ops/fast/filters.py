@@ -17,8 +17,8 @@ BLOCK = 1 << 25  # numbers of columns at a time: larger maps go over the filters
 
 
 def _shares(count, size, xp):
-    """Slices of 0..count, each of about SHARE numbers where one item has `size`; a GPU takes all at once."""
-    return shares(count, min(count, -(-count * size // SHARE)) if xp is np else 1)
+    """Slices of 0..count, each of about SHARE numbers where one item has `size`, two at least; a GPU takes all at once."""
+    return shares(count, 2 * -(-count * size // (2 * SHARE)) if xp is np else 1)
 
 
 def _blocks(u, numbers_per_row):

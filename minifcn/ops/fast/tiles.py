@@ -65,28 +65,28 @@ def _split(rows, high, wide):
 def finish(products, y, strip, b, relu, pool, size, xp):
     """y[strip] = A^T products A + b, with relu=True rectified, with pool=True then halved; of `size` (U, V) in all.
 
-    products (36, tiles, F), y (N,U,V,F) or, halved, (N, ceil(U/2), ceil(V/2), F).
+    products (36, tiles, F), which are changed; y (N,U,V,F) or, halved, (N, ceil(U/2), ceil(V/2), F).
     """
     a, e, p, q = strip
     f = y.shape[3]
     high, wide = q - p, -(-size[1] // 4)
+    if b is not None:
+        products[7] += b  # the product (1, 1) goes into all 16 outputs alike
     out = scratch("out", (4, 4, e - a, high, wide, f), y.dtype, xp)
     transform(square_of("AT", y), products, out, xp)
-    whole = scratch("whole", (e - a, 4 * high, 4 * wide, f), y.dtype, xp)
-    if b is None:
-        _split(whole, high, wide)[...] = out
-    else:
-        xp.add(out, b, out=_split(whole, high, wide))
     rows, columns = size[0] - 4 * p, size[1]  # the last tiles hang over
+    direct = not pool and 4 * high <= rows and 4 * wide == columns
+    whole = y[a:e, 4 * p:4 * q] if direct else scratch("whole", (e - a, 4 * high, 4 * wide, f), y.dtype, xp)
+    if relu:
+        xp.maximum(out, 0, out=_split(whole, high, wide))
+    else:
+        _split(whole, high, wide)[...] = out
     if pool:
         whole[:, rows:] = 0
         whole[:, :, columns:] = 0
         halves = scratch("halves", (e - a, 2 * high, 4 * wide, f), y.dtype, xp)
         xp.maximum(whole[:, ::2], whole[:, 1::2], out=halves)
-        xp.maximum(halves, 0, out=halves)
         to = y[a:e, 2 * p:2 * q]
         xp.maximum(*(halves[:, :to.shape[1], i::2][:, :, :to.shape[2]] for i in (0, 1)), out=to)
-    elif relu:
-        xp.maximum(whole[:, :rows, :columns], 0, out=y[a:e, 4 * p:4 * q])
-    else:
+    elif not direct:
         y[a:e, 4 * p:4 * q] = whole[:, :rows, :columns]
