@@ -93,9 +93,12 @@ class Conv2d(Layer):
     def _side(self, side):
         return conv_size(side, self.kernel, self.stride, self.pad, self.dilation)
 
-    def _forward(self, x, relu=False, pool=False):
+    def _forward(self, x, relu=False, pool=False, keep=True):
         return conv2d(x, **self.params, stride=self.stride, pad=self.pad, dilation=self.dilation, groups=self.groups,
-                      relu=relu, pool=pool)
+                      relu=relu, pool=pool, keep=keep and self.learn)
+
+    def _infer(self, x, **options):
+        return self._forward(x, **options, keep=False)
 
     def _backward(self, dy, cache):
         self.grads = {}  # those of the last step go before new ones come: fc6's alone are 0.4 GB

@@ -36,12 +36,14 @@ WINOGRAD_FROM = (16, 384)
 FILTERS_FROM = 1 << 23
 
 
-def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, method="auto", relu=False, pool=False):
+def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, method="auto", relu=False, pool=False,
+           keep=False):
     """y[n,f,u,v] = b[f] + sum_{c,i,j} w[f,c,i,j] xpad[n, c, S*u + D*i, S*v + D*j]
 
     x (N,C,H,W)   w (F,C/G,K,K)   b (F,) or None   ->   y (N,F,U,V), cache
     relu=True: max(y, 0) instead, made while y is still in the cache; conv2d_backward then takes what relu_backward made
     of the gradient. pool=True, together with relu=True: and then max_pool2d(y, 2, ceil=True) instead, for inference.
+    keep=True: conv2d_backward will come, and may take up to 16 MB of what was computed on the way.
     method "im2col" is the plain form of ops/conv.py, group by group; "winograd" takes 3x3 kernels, stride 1, dilation 1
     and one group; "auto" takes whichever fast road suits the shape, with the same result within rounding (below 1e-5 in
     float32).
@@ -52,16 +54,18 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, method="auto"
     check_conv(x, w, b, stride, pad, dilation, groups)
     road = _road(method, w.shape, x[:, 0].size, stride, dilation, groups)
     options = {"stride": stride, "pad": pad, "dilation": dilation, "groups": groups}
+    tiles = None
     if road is plain_conv:
         y, cache = road.conv2d(x, w, b, **options)
         y = array_module(y).maximum(y, 0) if relu else y
     elif road is winograd:
-        y, cache = road.conv2d(x, w, b, **options, relu=relu, pool=pool)
+        tiles = winograd.kept_tiles(x, pad) if keep else None
+        y, cache = road.conv2d(x, w, b, **options, relu=relu, pool=pool, tiles=tiles)
     else:
         y, cache = road.conv2d(x, w, b, **options, relu=relu)
     if pool and road is not winograd:
         y, _ = max_pool2d(y, 2, ceil=True)
-    return y, (*cache, method)
+    return y, (*cache, tiles, method)
 
 
 def conv2d_backward(dy, cache, *, need_dx=True, need_dw=True):
@@ -69,7 +73,7 @@ def conv2d_backward(dy, cache, *, need_dx=True, need_dw=True):
 
     dy (N,F,U,V)   ->   dx (N,C,H,W), dw (F,C/G,K,K), db (F,); what is not needed, and db where there was no b: None
     """
-    *cache, method = cache
+    *cache, tiles, method = cache
     x, w, has_b, stride, pad, dilation, groups = cache
     array_module(dy, x)
     road = _road(method, w.shape, x[:, 0].size, stride, dilation, groups)
@@ -79,7 +83,8 @@ def conv2d_backward(dy, cache, *, need_dx=True, need_dw=True):
     if road is not filters:
         dy = channels_last(dy).transpose(0, 3, 1, 2)  # once, for both
     if need_dw:
-        dw, db = road.weight_gradient(dy, x, w.shape, stride=stride, pad=pad, dilation=dilation, groups=groups)
+        kept = {"tiles": tiles} if road is winograd else {}
+        dw, db = road.weight_gradient(dy, x, w.shape, stride=stride, pad=pad, dilation=dilation, groups=groups, **kept)
         db = db if has_b else None
     if need_dx and road is filters:
         dx = filters.input_gradient(dy, w, x.shape, stride=stride, pad=pad, dilation=dilation)

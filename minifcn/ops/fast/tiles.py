@@ -45,7 +45,7 @@ def input_tiles(x, strip, pad, wide, xp, out=None):
 
 
 def output_tiles(dy, strip, wide, xp, out=None):
-    """A dY A^T of a strip's tiles, (36, tiles, F): the adjoint of what makes 4x4 outputs of 36 products. And db."""
+    """A dY A^T of a strip's tiles, (36, tiles, F): the adjoint of what makes 4x4 outputs of 36 products."""
     a, e, p, q = strip
     f = dy.shape[1]
     rows = padded_rows(dy, a, e, 4 * p, 4 * q, 0, 4 * wide - dy.shape[3], xp)
@@ -54,7 +54,12 @@ def output_tiles(dy, strip, wide, xp, out=None):
     if out is None:
         out = scratch("products", (36, (e - a) * (q - p) * wide, f), dy.dtype, xp)
     transform(square_of("AT", dy).T, tiles, out, xp)
-    return out, bias_sums(rows, xp)
+    return out
+
+
+def output_sums(dproducts, wide, xp):
+    """dY summed over images and pixels, (F,): the adjoint of how finish() adds b."""
+    return bias_sums(dproducts[7].reshape(-1, wide, dproducts.shape[2]), xp)
 
 
 def _split(rows, high, wide):

@@ -11,16 +11,19 @@ not (512 channels: 38 MB), strips would read all of them again and again: there 
 first, and then every worker takes some of the 36 products. Measured on 2 cores, 512 -> 512 channels at 72x88: 0.75 of
 the time that strips take.
 """
+from math import prod
+
 import numpy as np
 
 from minifcn.backend import array_module, run_strips, scratch
 from minifcn.ops.fast.strips import channels_last, cut, empty_map, partial_sums, product
-from minifcn.ops.fast.tiles import finish, input_tiles, output_tiles, square_of
+from minifcn.ops.fast.tiles import finish, input_tiles, output_sums, output_tiles, square_of
 from minifcn.ops.im2col import conv_size
 
 LARGE = 1 << 22  # numbers in the transformed filters from which the products, and not the tiles, are dealt to the workers
 PRODUCTS = [slice(i, i + 3) for i in range(0, 36, 3)]  # that a worker then takes at a time
 SLICE = 64  # filters or channels whose filters it transforms at a time
+KEEP = 1 << 22  # numbers of transformed tiles up to which they are kept for dW
 STRIP, BLOCK = 2, 8  # numbers of transformed tiles at a time, in strips' budgets: of a strip, of those of many rows
 
 
@@ -46,9 +49,17 @@ def _filters(w, turned, large, xp):
     return out
 
 
-def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False, pool=False):
+def kept_tiles(x, pad):
+    """An array for the transformed tiles of x, for conv2d to fill and weight_gradient to use; None for many tiles."""
+    n, c, height, width = x.shape
+    high, wide = (-(-conv_size(side, 3, pad=pad) // 4) for side in (height, width))
+    shape = 36, n * high * wide, c
+    return array_module(x).empty(shape, x.dtype) if prod(shape) <= KEEP else None
+
+
+def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False, pool=False, tiles=None):
     """As ops.conv2d, for w (F,C,3,3) and stride, dilation and groups of 1; the error in float32 is about 3e-6."""
-    y = _convolve(x, w, b, pad, relu=relu, pool=pool)
+    y = _convolve(x, w, b, pad, relu=relu, pool=pool, kept=tiles)
     return y, (x, w, b is not None, stride, pad, dilation, groups)
 
 
@@ -59,7 +70,7 @@ def input_gradient(dy, w, pad):
     return _convolve(dy, w, None, max(2 - pad, 0), turned=True)
 
 
-def _convolve(x, w, b, pad, turned=False, relu=False, pool=False):
+def _convolve(x, w, b, pad, turned=False, relu=False, pool=False, kept=None):
     xp = array_module(x)
     n, c, height, width = x.shape
     f = w.shape[1 if turned else 0]
@@ -69,10 +80,11 @@ def _convolve(x, w, b, pad, turned=False, relu=False, pool=False):
     last = channels_last(y)
     large = 36 * c * f >= LARGE and xp is np
     filters = _filters(w, turned, large, xp)
+    whole = 0, n, 0, high
 
     if not large:
         def strip_job(strip):
-            tiles = input_tiles(x, strip, pad, wide, xp)
+            tiles = input_tiles(x, strip, pad, wide, xp, _tiles_of(kept, strip, whole, wide))
             products = scratch("products", (36, tiles.shape[1], f), x.dtype, xp)
             product(tiles, filters, products, xp)
             finish(products, last, strip, b, relu, pool, (u, v), xp)
@@ -81,7 +93,7 @@ def _convolve(x, w, b, pad, turned=False, relu=False, pool=False):
         return y
 
     for block in cut(n, high, 36 * c * wide, xp, times=BLOCK):
-        tiles = _transform_all(x, block, pad, wide, xp)
+        tiles = _transform_all(x, block, pad, wide, xp, _tiles_of(kept, block, whole, wide))
         products = scratch("all products", (36, tiles.shape[1], f), x.dtype, xp)
 
         def products_job(s, tiles=tiles, products=products):
@@ -102,59 +114,60 @@ def _parts(block, numbers_per_row, xp):
 
 
 def _tiles_of(everything, part, block, wide):
-    """Of what a block's tiles came to, (36, tiles, ...), that of one of its strips: a view."""
-    (a, e, p, q), (i, j, r, s) = block, part
+    """Of what a block's tiles came to, (36, tiles, ...), that of one of its strips: a view. None of None."""
+    (a, _, p, q), (i, j, r, s) = block, part
     high = q - p
+    if everything is None:
+        return None
     return everything[:, ((i - a) * high + r - p) * wide:((j - 1 - a) * high + s - p) * wide]
 
 
-def _transform_all(x, block, pad, wide, xp):
+def _transform_all(x, block, pad, wide, xp, tiles=None):
     """B^T d B of a block, (36, tiles, C), some rows of tiles a worker."""
     a, e, p, q = block
-    tiles = scratch("block", (36, (e - a) * (q - p) * wide, x.shape[1]), x.dtype, xp)
+    if tiles is None:
+        tiles = scratch("block", (36, (e - a) * (q - p) * wide, x.shape[1]), x.dtype, xp)
     run_strips(lambda part: input_tiles(x, part, pad, wide, xp, _tiles_of(tiles, part, block, wide)),
                _parts(block, 36 * x.shape[1] * wide, xp), xp)
     return tiles
 
 
-def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
-    """dW (F,C,3,3) and db, for stride, dilation and groups of 1."""
+def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1, tiles=None):
+    """dW (F,C,3,3) and db, for stride, dilation and groups of 1; tiles: what conv2d has kept."""
     xp = array_module(x)
     n, c = x.shape[:2]
     f, u, v = dy.shape[1:]
     high, wide = -(-u // 4), -(-v // 4)
+    kept, whole = tiles, (0, n, 0, high)
     if 36 * c * f < LARGE or xp is not np:
         parts = partial_sums(cut(n, high, 36 * (c + f) * wide, xp, times=STRIP), 36 * f * c)
-        sums = xp.empty((len(parts), 36, f, c), x.dtype)
-        db = xp.zeros((len(parts), f), x.dtype)
+        sums, db = xp.empty((len(parts), 36, f, c), x.dtype), xp.zeros((len(parts), f), x.dtype)
 
         def part_job(g):
             for number, strip in enumerate(parts[g]):
-                tiles = input_tiles(x, strip, pad, wide, xp)
-                dproducts, db_part = output_tiles(dy, strip, wide, xp)
-                db[g] += db_part
+                tiles = _tiles_of(kept, strip, whole, wide)
+                tiles = input_tiles(x, strip, pad, wide, xp) if tiles is None else tiles
+                dproducts = output_tiles(dy, strip, wide, xp)
+                db[g] += output_sums(dproducts, wide, xp)
                 _add_product(dproducts.swapaxes(1, 2), tiles, sums[g], number == 0, xp)
 
         run_strips(part_job, range(len(parts)), xp)
     else:
-        sums, db = xp.empty((1, 36, f, c), x.dtype), []
+        sums, db = xp.empty((1, 36, f, c), x.dtype), xp.zeros((1, f), x.dtype)
         for number, block in enumerate(cut(n, high, 36 * c * wide, xp, times=BLOCK)):
-            tiles = _transform_all(x, block, pad, wide, xp)
+            tiles = _tiles_of(kept, block, whole, wide)
+            tiles = _transform_all(x, block, pad, wide, xp) if tiles is None else tiles
             dproducts = scratch("all products", (36, tiles.shape[1], f), x.dtype, xp)
-            parts = _parts(block, 36 * f * wide, xp)
-            db_parts = xp.empty((len(parts), f), x.dtype)
 
-            def output_job(k, block=block, dproducts=dproducts, parts=parts, db_parts=db_parts):
-                out = _tiles_of(dproducts, parts[k], block, wide)
-                _, db_parts[k] = output_tiles(dy, parts[k], wide, xp, out)
+            def output_job(part, block=block, dproducts=dproducts):
+                output_tiles(dy, part, wide, xp, _tiles_of(dproducts, part, block, wide))
 
             def products_job(s, number=number, dproducts=dproducts, tiles=tiles):
                 _add_product(dproducts[s].swapaxes(1, 2), tiles[s], sums[0, s], number == 0, xp)
 
-            run_strips(output_job, range(len(parts)), xp)
+            run_strips(output_job, _parts(block, 36 * f * wide, xp), xp)
             run_strips(products_job, PRODUCTS, xp)
-            db.append(db_parts.sum(axis=0))
-        db = xp.asarray(db)
+            db += output_sums(dproducts, wide, xp)
     dw = xp.empty((f, c, 3, 3), x.dtype)
 
     def sum_job(s):
