@@ -28,19 +28,19 @@ def softmax_cross_entropy(scores, labels, *, ignore=255, reduction="mean", class
         raise ValueError(f"class_weight must be ({c},), one number a class, not {class_weight.shape}")
     p = xp.empty(scores.shape, scores.dtype)
     weight = xp.empty(labels.shape, scores.dtype)
-    target = xp.empty(labels.shape, xp.intp)
+    target = xp.empty(labels.shape, labels.dtype)
     totals = xp.empty((n, 2), xp.float64)  # of loss and weight an image: a float32 sum of 10^6 pixels loses digits
 
     def some(s):
         known = labels[s] != ignore
-        target[s] = xp.where(known, labels[s], 0)  # any class will do where unknown: its weight is 0
+        xp.multiply(labels[s], known, out=target[s])  # any class will do where unknown: its weight is 0
         if xp is np and not 0 <= target[s].min() <= target[s].max() < c:  # on a GPU the question would halt the step
             raise ValueError(f"labels {target[s].min()}..{target[s].max()} are not all classes 0..{c - 1} or {ignore}")
         weight[s] = known if class_weight is None else xp.where(known, class_weight[target[s]], 0)
         z = p[s]
         # the largest exponent is 0: exp cannot overflow
         xp.subtract(scores[s], scores[s].max(axis=1, keepdims=True), out=z)
-        z_target = xp.take_along_axis(z, target[s][:, None], axis=1)[:, 0]
+        z_target = xp.take_along_axis(z, target[s][:, None].astype(xp.intp), axis=1)[:, 0]
         xp.exp(z, out=z)
         partition = z.sum(axis=1)
         totals[s, 0] = ((xp.log(partition) - z_target) * weight[s]).sum(axis=(1, 2), dtype=xp.float64)
@@ -61,7 +61,7 @@ def softmax_cross_entropy_backward(cache):
     p, target, weight, scale = cache
     xp = array_module(p)
     dscores = xp.empty(p.shape, p.dtype)
-    classes = xp.arange(p.shape[1]).reshape(1, -1, 1, 1)
+    classes = xp.arange(p.shape[1], dtype=target.dtype).reshape(1, -1, 1, 1)
 
     def some(s):
         factor = (weight[s] * scale.astype(p.dtype))[:, None]

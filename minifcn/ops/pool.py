@@ -78,12 +78,10 @@ def max_pool2d_backward(dy, cache, *, rectified=False):
     def some(piece):
         images, channels, windows = piece
         seen, dseen, out, dout = x[images, channels], dx[images, channels], y[piece], dy[piece]
-        if rectified:
-            dout = dout * (out > 0)
         if not each_once:
             bottom = windows.stop * stride if windows.stop < u else height
             dseen[:, :, windows.start * stride if apart else 0:bottom if apart else height] = 0
-        open_ = xp.ones_like(out, bool)  # windows whose maximum has not been met yet
+        open_ = out > 0 if rectified else xp.ones_like(out, bool)  # windows whose maximum has not been met yet
         for here, pixels in _taps(x.shape, y.shape, windows, k, stride, pad, dilation):
             hit = seen[pixels] == out[here]
             hit &= open_[here]
