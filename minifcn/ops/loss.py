@@ -61,7 +61,8 @@ def softmax_cross_entropy_backward(cache):
     p, target, weight, scale = cache
     xp = array_module(p)
     dscores = xp.empty(p.shape, p.dtype)
-    classes = xp.arange(p.shape[1], dtype=target.dtype).reshape(1, -1, 1, 1)
+    kind = np.result_type(target.dtype, np.min_scalar_type(p.shape[1]))  # bytes compare faster than words
+    classes = xp.arange(p.shape[1], dtype=kind).reshape(1, -1, 1, 1)
 
     def some(s):
         factor = (weight[s] * scale.astype(p.dtype))[:, None]
