@@ -4,14 +4,13 @@ import numpy as np
 import minifcn  # noqa: F401  before NumPy starts BLAS
 from benchmarks import cases
 from minifcn import ops
-from minifcn.backend import keep_freed_memory, single_threaded_blas
+from minifcn.backend import single_threaded_blas
 from minifcn.nets import build
 from minifcn.optim import SGD, Adam
 
 
 def prepare(case):
     """(job, scores): job() does it once; scores() gives what a peer must agree with, None for an op."""
-    keep_freed_memory()  # as all commands of minifcn do
     single_threaded_blas().__enter__()  # as python -m minifcn.train does, once for the whole run
     if case.group == "nets":
         return net_job(case.kind, case.options)

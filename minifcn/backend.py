@@ -1,5 +1,4 @@
 """Which array library an array belongs to, moving arrays, picking a device that works, and worker threads."""
-import ctypes
 import os
 import sys
 import threading
@@ -190,21 +189,6 @@ class single_threaded_blas:
             _limited -= 1
             if _limited == 0:
                 _settings.pop("limiter").__exit__(*error)
-
-
-def keep_freed_memory():
-    """Tell glibc, where it is the C library, to keep what is freed instead of handing it back to the system.
-
-    Every large map would else be new memory, which the system clears page by page: measured on 2 cores, 0.1 s of 0.95 s
-    that inference of FCN-8s over VGG16 takes. It is the process's own affair: commands do so, `import minifcn` does not.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # macOS, Windows
-        return
-    trim_threshold, mmap_max = -1, -4  # as malloc.h numbers them
-    mallopt(trim_threshold, -1)
-    mallopt(mmap_max, 0)
 
 
 def run_strips(job, strips, xp=np):

@@ -5,7 +5,6 @@ import os
 import sys
 import textwrap
 
-from minifcn.backend import keep_freed_memory
 from minifcn.errors import InputError
 
 
@@ -34,7 +33,6 @@ def add_machine(group):
 
 def run(main):
     """Run main() and exit with its status; what somebody gave us wrong is one line on stderr and status 2."""
-    keep_freed_memory()
     # whoever reads a pipe sees each line when it comes, and any name can be printed anywhere
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     try:

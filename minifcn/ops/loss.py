@@ -5,6 +5,7 @@ N images, C classes, H x W pixels, p = softmax(scores) over the classes, t = the
 import numpy as np
 
 from minifcn.backend import array_module, spread
+from minifcn.buffers import empty
 
 
 def softmax_cross_entropy(scores, labels, *, ignore=255, reduction="mean", class_weight=None):
@@ -26,7 +27,7 @@ def softmax_cross_entropy(scores, labels, *, ignore=255, reduction="mean", class
     n, c = scores.shape[:2]
     if class_weight is not None and class_weight.shape != (c,):
         raise ValueError(f"class_weight must be ({c},), one number a class, not {class_weight.shape}")
-    p = xp.empty(scores.shape, scores.dtype)
+    p = empty(scores.shape, scores.dtype, xp)
     weight = xp.empty(labels.shape, scores.dtype)
     target = xp.empty(labels.shape, labels.dtype)
     totals = xp.empty((n, 2), xp.float64)  # of loss and weight an image: a float32 sum of 10^6 pixels loses digits
@@ -60,7 +61,7 @@ def softmax_cross_entropy_backward(cache):
     """
     p, target, weight, scale = cache
     xp = array_module(p)
-    dscores = xp.empty(p.shape, p.dtype)
+    dscores = empty(p.shape, p.dtype, xp)
     kind = np.result_type(target.dtype, np.min_scalar_type(p.shape[1]))  # bytes compare faster than words
     classes = xp.arange(p.shape[1], dtype=kind).reshape(1, -1, 1, 1)
 

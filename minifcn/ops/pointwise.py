@@ -2,12 +2,13 @@
 import numpy as np
 
 from minifcn.backend import array_module, spread
+from minifcn.buffers import empty_like
 
 
 def relu(x):
     """y = max(x, 0), for x of any shape.   ->   y, cache"""
     xp = array_module(x)
-    y = xp.empty_like(x)
+    y = empty_like(x, xp=xp)
     flat_y, flat_x = _flat(y, x)
     spread(lambda s: xp.maximum(flat_x[s], 0, out=flat_y[s]), x.size, x.size, xp)
     return y, (y,)  # y tells as much as x where the gradient passes, and the next layer keeps y anyway
@@ -17,7 +18,7 @@ def relu_backward(dy, cache):
     """dx = dy where x > 0, else 0 (at 0 itself too)."""
     (y,) = cache
     xp = array_module(dy, y)
-    dx = xp.empty_like(y)
+    dx = empty_like(y, xp=xp)
     flat_dx, flat_y, flat_dy = _flat(dx, y, dy)
     spread(lambda s: xp.multiply(flat_dy[s], flat_y[s] > 0, out=flat_dx[s]), y.size, y.size, xp)
     return dx

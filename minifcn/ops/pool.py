@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from minifcn.backend import array_module, pieces, run_strips, shares
+from minifcn.buffers import empty_like
 from minifcn.ops.im2col import check_whole
 
 
@@ -40,7 +41,7 @@ def max_pool2d(x, k, *, stride=None, pad=0, ceil=False, dilation=1):
         raise ValueError(f"x must be (N,C,H,W), not {x.shape}")
     xp = array_module(x)
     u, v = (pool_size(side, k, stride, pad, ceil, dilation) for side in x.shape[2:])
-    y = xp.empty_like(x, shape=(*x.shape[:2], u, v))  # laid out as x is
+    y = empty_like(x, (*x.shape[:2], u, v), xp)  # laid out as x is
 
     def some(piece):
         images, channels, windows = piece
@@ -67,9 +68,9 @@ def max_pool2d_backward(dy, cache, *, rectified=False):
     xp = array_module(dy, x)
     height, width = x.shape[2:]
     u, v = y.shape[2:]
-    dx = xp.empty_like(x)
+    dx = empty_like(x, xp=xp)
     if dy.strides != y.strides:  # laid out otherwise, it would be read number by number
-        dy, given = xp.empty_like(y), dy
+        dy, given = empty_like(y, xp=xp), dy
         dy[...] = given
 
     apart = stride >= dilation * (k - 1) + 1 and not pad  # no pixel lies in two windows

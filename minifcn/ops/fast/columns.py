@@ -23,7 +23,8 @@ def _columns(x, strip, k, stride, pad, dilation, groups, v, xp):
     a, b, p, q = strip
     c = x.shape[1]
     if k == stride == groups == 1 and not pad:
-        return x[a:b, :, p:q].transpose(0, 2, 3, 1).reshape(1, -1, c)  # the pixels are their own columns
+        pixels = x[a:b, :, p:q].transpose(0, 2, 3, 1)  # they are their own columns
+        return xp.ascontiguousarray(pixels).reshape(1, -1, c)
     bottom = (q - 1) * stride + dilation * (k - 1) + 1
     if _few(c, k, groups):
         planes = padded_rows(x, a, b, p * stride, bottom, pad, 0, xp, channels_first=True)

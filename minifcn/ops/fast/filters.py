@@ -9,6 +9,7 @@ The letters are those of ops/conv.py; L = C*K*K numbers in a filter. A block is 
 import numpy as np
 
 from minifcn.backend import array_module, run_strips, scratch, shares
+from minifcn.buffers import empty
 from minifcn.ops.fast.strips import padded_rows
 from minifcn.ops.im2col import conv_size, taps
 
@@ -55,7 +56,7 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False):
     n, _, height, width = x.shape
     f, _, k, _ = w.shape
     u, v = conv_size(height, k, stride, pad, dilation), conv_size(width, k, stride, pad, dilation)
-    y, filters = xp.empty((n, f, u, v), x.dtype), w.reshape(f, -1)
+    y, filters = empty((n, f, u, v), x.dtype, xp), w.reshape(f, -1)
     for p, q in _blocks(u, filters.shape[1] * n * v):
         cols = _columns(x, (p, q), k, stride, pad, dilation, v, xp)
 

@@ -5,6 +5,7 @@ The letters are those of ops/conv.py. A strip is (images a:b, output rows p:q).
 import numpy as np
 
 from minifcn.backend import array_module, scratch
+from minifcn.buffers import empty
 
 # Numbers a strip's columns may have. Measured on 2 cores with 2 MB of L2 each, 8 maps of 16 to 64 channels: 2^20 take
 # 0.5 to 0.8 of the time of 2^17. One thread alone would not mind, but two wait for each other at every call of NumPy.
@@ -55,7 +56,7 @@ def empty_map(shape, dtype, xp):
     additions go several times as fast as on the rows of a small map.
     """
     n, c, height, width = shape
-    return xp.empty((n, height, width, c), dtype).transpose(0, 3, 1, 2)
+    return empty((n, height, width, c), dtype, xp).transpose(0, 3, 1, 2)
 
 
 def padded_rows(x, a, b, top, bottom, pad, extra, xp, channels_first=False):

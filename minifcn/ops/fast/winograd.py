@@ -16,6 +16,7 @@ from math import prod
 import numpy as np
 
 from minifcn.backend import array_module, run_strips, scratch
+from minifcn.buffers import empty
 from minifcn.ops.fast.strips import channels_last, cut, empty_map, partial_sums, product
 from minifcn.ops.fast.tiles import finish, input_tiles, output_sums, output_tiles, square_of
 from minifcn.ops.im2col import conv_size
@@ -54,7 +55,7 @@ def kept_tiles(x, pad):
     n, c, height, width = x.shape
     high, wide = (-(-conv_size(side, 3, pad=pad) // 4) for side in (height, width))
     shape = 36, n * high * wide, c
-    return array_module(x).empty(shape, x.dtype) if prod(shape) <= KEEP else None
+    return empty(shape, x.dtype, array_module(x)) if prod(shape) <= KEEP else None
 
 
 def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False, pool=False, tiles=None):
@@ -141,7 +142,7 @@ def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1, ti
     kept, whole = tiles, (0, n, 0, high)
     if 36 * c * f < LARGE or xp is not np:
         parts = partial_sums(cut(n, high, 36 * (c + f) * wide, xp, times=STRIP), 36 * f * c)
-        sums, db = xp.empty((len(parts), 36, f, c), x.dtype), xp.zeros((len(parts), f), x.dtype)
+        sums, db = empty((len(parts), 36, f, c), x.dtype, xp), xp.zeros((len(parts), f), x.dtype)
 
         def part_job(g):
             for number, strip in enumerate(parts[g]):
@@ -153,7 +154,7 @@ def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1, ti
 
         run_strips(part_job, range(len(parts)), xp)
     else:
-        sums, db = xp.empty((1, 36, f, c), x.dtype), xp.zeros((1, f), x.dtype)
+        sums, db = empty((1, 36, f, c), x.dtype, xp), xp.zeros((1, f), x.dtype)
         for number, block in enumerate(cut(n, high, 36 * c * wide, xp, times=BLOCK)):
             tiles = _tiles_of(kept, block, whole, wide)
             tiles = _transform_all(x, block, pad, wide, xp) if tiles is None else tiles
