@@ -2,15 +2,18 @@
 
 What is freed in large pieces goes back to the system, and new memory comes cleared, page by page: measured on 2 cores,
 0.1 to 0.2 s of 0.95 s that inference of FCN-8s over VGG16 takes, and more the longer the process has slept. So blocks
-of maps that nobody needs any longer wait here for the next map, LIMIT bytes of them at most.
+of maps that nobody needs any longer wait here for the next map: LIMIT bytes at most, and, with those in use, hardly
+more than have been in use together before.
 """
+import threading
 import weakref
 from math import prod
 
 import numpy as np
 
-LEAST, LIMIT = 1 << 20, 1 << 28  # bytes: of a block from which it waits, of all that wait together
+LEAST, LIMIT = 1 << 20, 3 << 27  # bytes: of a block from which it waits, of all that wait together
 WASTE = 2  # a block is not used for less than so manieth of it
+SLACK = 1 << 26  # bytes that may be held beyond what has been in use together
 
 
 class _Block:
@@ -18,7 +21,10 @@ class _Block:
         self.memory, self.size, self.alarm = np.empty(size, np.uint8), size, None
 
 
-_waiting = []  # the oldest first; several threads append and remove, each of which is one step for all others
+_waiting = []
+_used = set()  # whoever is not here may be collected, alarm and all, before its array is gone
+_bytes = {"used": 0, "most": 0}  # of blocks in use, and the most there ever were
+_lock = threading.RLock()  # the alarm may go off in the middle of anything, here too
 
 
 def empty(shape, dtype, xp=np):
@@ -43,21 +49,33 @@ def empty_like(x, shape=None, xp=np):
 
 
 def _take(size):
-    for block in sorted(_waiting, key=lambda block: block.size):
-        if size <= block.size <= WASTE * size:
+    with _lock:
+        block = min((block for block in _waiting if block.size >= size), key=lambda block: block.size, default=None)
+        if block is None or block.size > WASTE * size:
             try:
-                _waiting.remove(block)
-            except ValueError:  # another thread was faster
-                continue
-            return block
-    return _Block(size)
+                block = _Block(size)
+            except MemoryError:  # what waits is in the way
+                _waiting.clear()
+                block = _Block(size)
+        else:
+            _waiting.remove(block)
+        _used.add(block)
+        _bytes["used"] += block.size
+        _bytes["most"] = max(_bytes.values())
+        _let_go()
+    return block
 
 
 def _give_back(block):
     block.alarm = None
-    _waiting.append(block)
-    try:
-        while sum(block.size for block in list(_waiting)) > LIMIT:
-            _waiting.pop(0)
-    except IndexError:  # another thread has made room
-        pass
+    with _lock:
+        _used.discard(block)
+        _bytes["used"] -= block.size
+        _waiting.append(block)
+        _let_go()
+
+
+def _let_go():
+    """The smallest first: large ones cost most to have made anew."""
+    while sum(block.size for block in _waiting) > min(LIMIT, _bytes["most"] + SLACK - _bytes["used"]):
+        _waiting.remove(min(_waiting, key=lambda block: block.size))

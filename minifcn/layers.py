@@ -12,6 +12,7 @@ from minifcn.ops import (
     conv_transpose2d_backward,
     dropout,
     dropout_backward,
+    kept_numbers,
     linear,
     linear_backward,
     local_response_norm,
@@ -100,6 +101,11 @@ class Conv2d(Layer):
     def _infer(self, x, **options):
         return self._forward(x, **options, keep=False)
 
+    def kept_numbers(self, shape):
+        """How many numbers it remembers for its backward pass, besides an input of this shape."""
+        return kept_numbers(shape, self.params["w"].shape, stride=self.stride, pad=self.pad, dilation=self.dilation,
+                            groups=self.groups)
+
     def _backward(self, dy, cache):
         self.grads = {}  # those of the last step go before new ones come: fc6's alone are 0.4 GB
         dx, dw, db = conv2d_backward(dy, cache, need_dx=self.need_dx, need_dw=self.learn)
@@ -149,8 +155,8 @@ class ConvTranspose2d(Layer):
 class MaxPool2d(Layer):
     """max_pool2d. The nets round up (ceil=True), as Caffe does: no pixel at the right or lower border is dropped.
 
-    With done=True x is pooled already, by the convolution that made it; with rectified=True it came of a ReLU, for which
-    the backward pass stops gradients, too.
+    With done=True x is pooled already, by the convolution that made it; with rectified=True it came of a ReLU, for
+    which the backward pass stops gradients, too.
     """
 
     def __init__(self, k, stride=None, pad=0, ceil=True, dilation=1):

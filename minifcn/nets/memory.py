@@ -2,7 +2,7 @@
 from collections import Counter
 from math import prod
 
-from minifcn.layers import Dropout, LocalResponseNorm, MaxPool2d, ReLU, Scale
+from minifcn.layers import Conv2d, Dropout, LocalResponseNorm, MaxPool2d, ReLU, Scale
 from minifcn.nets.graph import active
 from minifcn.nets.joints import Concat
 from minifcn.nets.structure import rows
@@ -11,18 +11,21 @@ from minifcn.nets.structure import rows
 def step_bytes(net, n, height, width, slots=2):
     """About how many bytes a training step on n images holds at its peak.
 
-    What is kept for the backward pass: the input, and what every ReLU, pooling, normalisation, dropout, scale and
-    concatenation gives (a convolution's own output is let go once its ReLU has it). What the loss keeps: scores,
-    probabilities and their gradient in full size, and as much as three maps for the labels. On top of both the
-    gradients before and after the largest map, or while the loss is computed one more map of scores. Where nothing
-    below the head is trained, the way forward may need more than the loss. Weights, gradients and `slots` of the
-    optimiser are always there; buffers of some MB are not counted.
+    What is kept for the backward pass: the input, what every ReLU, pooling, normalisation, dropout, scale and
+    concatenation gives (a convolution's own output is let go once its ReLU has it), and transformed tiles. What the
+    loss keeps: scores, probabilities and their gradient in full size, and as much as three maps for the labels. On top
+    of both the gradients before and after the largest map, or while the loss is computed one more map of scores. Where
+    nothing below the head is trained, the way forward may need more than the loss. Weights, gradients and `slots` of
+    the optimiser are always there. Not counted: buffers of some 10 MB a thread, and blocks that wait for the next map.
     """
     kept = largest = n * net.preprocess.channels * height * width
-    trained = False
+    trained, shapes = False, {"data": (n, net.preprocess.channels, height, width)}
     for row in rows(net, height, width, n):
+        shapes[row.name] = row.shape
         if row.name not in net.body.layers:
             continue
+        if isinstance(row.layer, Conv2d) and row.layer.learn:
+            kept += row.layer.kept_numbers(shapes[row.sources[0]])
         size = prod(row.shape)
         largest = max(largest, size)
         if active(row.layer):

@@ -4,6 +4,8 @@ Arrays are N,C,H,W; NumPy in, NumPy out, CuPy in, CuPy out; float32 stays float3
 argument is ever written into. The plain forms are in im2col.py, conv.py, linear.py, pool.py, upsample.py, pointwise.py,
 norm.py and loss.py. Here a road is chosen for the two that have fast ones.
 """
+from math import prod
+
 import numpy as np
 
 from minifcn.backend import array_module
@@ -23,7 +25,7 @@ from minifcn.ops.upsample import bilinear_kernel, crop, crop_backward
 __all__ = [
     "average_pool2d", "average_pool2d_backward", "bilinear_kernel", "col2im", "conv2d", "conv2d_backward",
     "conv_transpose2d", "conv_transpose2d_backward", "crop", "crop_backward", "dropout", "dropout_backward", "im2col",
-    "linear", "linear_backward", "local_response_norm", "local_response_norm_backward", "max_pool2d",
+    "kept_numbers", "linear", "linear_backward", "local_response_norm", "local_response_norm_backward", "max_pool2d",
     "max_pool2d_backward", "relu", "relu_backward", "softmax_cross_entropy", "softmax_cross_entropy_backward",
 ]
 
@@ -66,6 +68,14 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, method="auto"
     if pool and road is not winograd:
         y, _ = max_pool2d(y, 2, ceil=True)
     return y, (*cache, tiles, method)
+
+
+def kept_numbers(x_shape, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
+    """How many numbers conv2d(..., keep=True) remembers besides x and w."""
+    n, _, height, width = x_shape
+    if _road("auto", w_shape, n * height * width, stride, dilation, groups) is not winograd:
+        return 0
+    return prod(winograd.kept_shape(x_shape, pad) or (0,))
 
 
 def conv2d_backward(dy, cache, *, need_dx=True, need_dw=True):

@@ -18,7 +18,7 @@ BLOCK = 1 << 25  # numbers of columns at a time: larger maps go over the filters
 
 
 def _shares(count, size, xp):
-    """Slices of 0..count, each of about SHARE numbers where one item has `size`, two at least; a GPU takes all at once."""
+    """Slices of 0..count, each of about SHARE numbers where one item has `size`, two at least; a GPU takes all."""
     return shares(count, 2 * -(-count * size // (2 * SHARE)) if xp is np else 1)
 
 
@@ -33,7 +33,8 @@ def _columns(x, block, k, stride, pad, dilation, v, xp):
     n, c = x.shape[:2]
     if k == stride == n == 1 and not pad:
         return x[0, :, p:q].reshape(c, -1)  # the map is its own columns
-    planes = padded_rows(x, 0, n, p * stride, (q - 1) * stride + dilation * (k - 1) + 1, pad, 0, xp, channels_first=True)
+    bottom = (q - 1) * stride + dilation * (k - 1) + 1
+    planes = padded_rows(x, 0, n, p * stride, bottom, pad, 0, xp, channels_first=True)
     cols = scratch("filters' columns", (c, k * k, n, q - p, v), x.dtype, xp)
 
     def some(s):

@@ -21,7 +21,7 @@ from minifcn.ops.fast.strips import channels_last, cut, empty_map, partial_sums,
 from minifcn.ops.fast.tiles import finish, input_tiles, output_sums, output_tiles, square_of
 from minifcn.ops.im2col import conv_size
 
-LARGE = 1 << 22  # numbers in the transformed filters from which the products, and not the tiles, are dealt to the workers
+LARGE = 1 << 22  # numbers in the transformed filters from which the products are dealt to the workers, not the tiles
 PRODUCTS = [slice(i, i + 3) for i in range(0, 36, 3)]  # that a worker then takes at a time
 SLICE = 64  # filters or channels whose filters it transforms at a time
 KEEP = 1 << 22  # numbers of transformed tiles up to which they are kept for dW
@@ -50,12 +50,18 @@ def _filters(w, turned, large, xp):
     return out
 
 
-def kept_tiles(x, pad):
-    """An array for the transformed tiles of x, for conv2d to fill and weight_gradient to use; None for many tiles."""
-    n, c, height, width = x.shape
+def kept_shape(x_shape, pad):
+    """The shape of the transformed tiles that conv2d keeps for weight_gradient, or None for many tiles."""
+    n, c, height, width = x_shape
     high, wide = (-(-conv_size(side, 3, pad=pad) // 4) for side in (height, width))
     shape = 36, n * high * wide, c
-    return empty(shape, x.dtype, array_module(x)) if prod(shape) <= KEEP else None
+    return shape if prod(shape) <= KEEP else None
+
+
+def kept_tiles(x, pad):
+    """An array for them, for conv2d to fill, or None."""
+    shape = kept_shape(x.shape, pad)
+    return shape and empty(shape, x.dtype, array_module(x))
 
 
 def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False, pool=False, tiles=None):
