@@ -31,7 +31,8 @@ def test_a_block_is_used_again_once_its_array_is_gone():
 
 @pytest.mark.parametrize("view", [
     lambda a: a[3:5], lambda a: a.T, lambda a: a.reshape(-1)[::7], lambda a: a.view(np.int32)[1:].T,
-    lambda a: a[None, 2], lambda a: memoryview(a), lambda a: np.frombuffer(a, np.uint8), lambda a: np.broadcast_to(a[0], (9, 100)),
+    lambda a: a[None, 2], memoryview,
+    lambda a: np.frombuffer(a, np.uint8), lambda a: np.broadcast_to(a[0], (9, 100)),
     lambda a: np.lib.stride_tricks.as_strided(a, (3, 3), (4, 4)), lambda a: iter(a), lambda a: a[:, 5:].transpose(),
     lambda a: np.ndarray((7,), np.float32, a), lambda a: a.flat, lambda a: np.asarray(a)[1:].view(np.recarray),
 ], ids=range(14))

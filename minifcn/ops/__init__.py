@@ -25,7 +25,7 @@ from minifcn.ops.upsample import bilinear_kernel, crop, crop_backward
 __all__ = [
     "average_pool2d", "average_pool2d_backward", "bilinear_kernel", "col2im", "conv2d", "conv2d_backward",
     "conv_transpose2d", "conv_transpose2d_backward", "crop", "crop_backward", "dropout", "dropout_backward", "im2col",
-    "kept_numbers", "linear", "linear_backward", "local_response_norm", "local_response_norm_backward", "max_pool2d",
+    "linear", "linear_backward", "local_response_norm", "local_response_norm_backward", "max_pool2d",
     "max_pool2d_backward", "relu", "relu_backward", "softmax_cross_entropy", "softmax_cross_entropy_backward",
 ]
 
