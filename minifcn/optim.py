@@ -9,6 +9,7 @@ from math import cos, pi
 import numpy as np
 
 from minifcn.backend import array_module, run_strips, scratch, shares
+from minifcn.ops.fast import kernels
 
 PIECE = 1 << 17  # numbers of a parameter at a time: with all that is remembered of them they stay in a core's cache
 
@@ -63,6 +64,9 @@ class _Optimizer:
     def _some(self, arrays, rate, decay, xp):
         """Update some numbers: of a parameter, its gradient, and what is remembered of it."""
         w, g, *remembered = arrays
+        if xp is not np and all(a.flags.c_contiguous for a in arrays):
+            self._launch(w, g, rate, decay, *remembered)
+            return
         change = scratch("change", g.shape, g.dtype, xp)
         if decay:  # the gradient of weight_decay / 2 * |w|^2
             xp.multiply(w, decay, out=change)
@@ -87,6 +91,9 @@ class SGD(_Optimizer):
     def _remembered_of(self, name):
         return [self._remembered("velocity", name)]
 
+    def _launch(self, w, g, rate, decay, v):
+        kernels.sgd(w, g, v, rate, self.momentum, decay)
+
     def _update(self, w, g, rate, v, xp):
         g *= rate
         v *= self.momentum
@@ -106,6 +113,9 @@ class Adam(_Optimizer):
 
     def _remembered_of(self, name):
         return [self._remembered("mean", name), self._remembered("square", name)]
+
+    def _launch(self, w, g, rate, decay, m, s):
+        kernels.adam(w, g, m, s, rate, decay, self.betas, self.steps, self.eps)
 
     def _update(self, w, g, rate, m, s, xp):
         b1, b2 = self.betas

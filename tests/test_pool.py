@@ -159,3 +159,31 @@ def test_arrays_of_two_libraries_are_an_error_that_names_both(cupy, rng):
     y, cache = max_pool2d(distinct(rng, 1, 2, 4, 4), 2)
     with pytest.raises(TypeError, match="cupy and numpy"):
         max_pool2d_backward(cupy.asarray(y), cache)
+
+
+@pytest.mark.parametrize(("k", "stride", "pad", "height"), [(2, 2, 0, 6), (2, 2, 0, 7), (3, 2, 1, 8), (2, 3, 0, 8)])
+def test_after_a_relu_it_can_stop_gradients_for_it(on, rng, k, stride, pad, height):
+    """Half of the numbers are 0, many windows have nothing else: nothing may come through them."""
+    x = np.maximum(rng.integers(-9, 5, size=(2, 3, height, 7)), 0).astype(float)
+    y, cache = on(max_pool2d)(x, k, stride=stride, pad=pad, ceil=True)
+    dy = rng.normal(size=y.shape)
+    plain = on(max_pool2d_backward)(dy, cache)
+    assert plain[x == 0].any()
+    np.testing.assert_array_equal(on(max_pool2d_backward)(dy, cache, rectified=True), plain * (x > 0))
+
+
+@pytest.mark.parametrize(("k", "stride", "pad", "dilation"), [(2, 2, 0, 1), (3, 2, 1, 1), (2, 1, 0, 2)])
+@pytest.mark.parametrize("large", [False, True])
+def test_maps_may_lie_in_memory_channels_last(on, rng, monkeypatch, large, k, stride, pad, dilation):
+    if large:
+        monkeypatch.setattr("minifcn.backend.PIECE", 16)  # many pieces
+    x = rng.integers(-4, 4, size=(3, 5, 9, 8)).astype(np.float32)
+    last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    options = {"stride": stride, "pad": pad, "dilation": dilation}
+    y, cache = on(max_pool2d)(x, k, **options)
+    y_last, cache_last = on(max_pool2d)(last, k, **options)
+    np.testing.assert_array_equal(y, y_last)
+    dy = rng.normal(size=y.shape).astype(np.float32)
+    wanted = on(max_pool2d_backward)(dy, cache)
+    for laid in (dy, np.ascontiguousarray(dy.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)):
+        np.testing.assert_allclose(on(max_pool2d_backward)(laid, cache_last), wanted, rtol=1e-6)

@@ -9,6 +9,7 @@ import numpy as np
 
 from minifcn.backend import array_module, pieces, run_strips, shares
 from minifcn.buffers import empty_like
+from minifcn.ops.fast import kernels
 from minifcn.ops.im2col import check_whole
 
 
@@ -52,7 +53,10 @@ def max_pool2d(x, k, *, stride=None, pad=0, ceil=False, dilation=1):
         for here, pixels in taps:
             xp.maximum(out[here], seen[pixels], out=out[here])
 
-    run_strips(some, _pieces(x, u, True, xp), xp)
+    if xp is np:
+        run_strips(some, _pieces(x, u, True))
+    else:
+        kernels.max_pool2d(x, y, k, stride, pad, dilation)
     cache = (x, y, k, stride, pad)  # where each maximum was is found again from x and y, which are kept anyway
     return y, cache if dilation == 1 else (*cache, dilation)  # lesson 04 unpacks that of windows without gaps
 
@@ -92,7 +96,10 @@ def max_pool2d_backward(dy, cache, *, rectified=False):
             else:
                 dseen[pixels] += dout[here] * hit
 
-    run_strips(some, _pieces(x, u, apart, xp), xp)
+    if xp is np:
+        run_strips(some, _pieces(x, u, apart))
+    else:
+        kernels.max_pool2d_backward(x, y, dy, dx, k, stride, pad, dilation, rectified)
     return dx
 
 
@@ -119,13 +126,13 @@ def average_pool2d_backward(dy, cache):
     return dx
 
 
-def _pieces(x, u, apart, xp):
-    """Pieces of x, (images, channels, rows of windows) as slices; a GPU takes all at once.
+def _pieces(x, u, apart):
+    """Pieces of x, (images, channels, rows of windows) as slices.
 
     Whole images, or some rows of windows where these lie apart, else some channels: no two pieces write to one pixel.
     """
     n, c = x.shape[:2]
-    count = pieces(x.size) if xp is np else 1
+    count = pieces(x.size)
     images = shares(n, min(n, count))
     some = shares(u if apart else c, -(-count // len(images)))
     return [(i, slice(None), s) if apart else (i, s, slice(0, u)) for i in images for s in some]
