@@ -4,6 +4,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from minifcn import ops
 from minifcn.ops import (
     col2im,
     conv,
@@ -120,16 +121,30 @@ def test_bilinear(on, rng, shape, dtype):
         assert_equal_within_rounding(on(conv_transpose2d_backward)(dy, fast_cache)[0], dx)
 
 
-def test_in_float32_everything_stays_within_1e_5_of_float64(on, rng):
-    x, w = random(rng, np.float32, 1, 160, 25, 22), random(rng, np.float32, 128, 160, 3, 3)
-    exact, exact_cache = conv.conv2d(x.astype(float), w.astype(float), pad=1)
+# w (F,C,K,K) and options that take: columns, columns of few channels, Winograd in strips and by products, filters
+ROADS = [((40, 60, 5), {"pad": 2}), ((64, 3, 7), {"stride": 2}), ((96, 160, 3), {"pad": 1}),
+         ((384, 320, 3), {"pad": 1}), ((600, 300, 7), {})]
+
+
+@pytest.mark.parametrize("method", ["auto", "im2col"])
+@pytest.mark.parametrize(("w_shape", "options"), ROADS, ids=str)
+def test_in_float32_everything_stays_within_1e_5_of_float64(on, rng, w_shape, options, method):
+    f, c, k = w_shape
+    x, w = random(rng, np.float32, 1, c, 25, 22), random(rng, np.float32, f, c, k, k)
+    b = random(rng, np.float32, f)
+    exact, exact_cache = conv.conv2d(x.astype(float), w.astype(float), b.astype(float), **options)
     dy = random(rng, np.float32, *exact.shape)
     exact_gradients = conv.conv2d_backward(dy.astype(float), exact_cache)
-    for method in ("auto", "im2col", "winograd"):
-        y, cache = on(conv2d)(x, w, pad=1, method=method)
-        dx, dw, _ = on(conv2d_backward)(dy, cache)
-        for found, wanted in zip((y, dx, dw), (exact, *exact_gradients), strict=False):
-            assert_equal_within_rounding(found, wanted.astype(np.float32))
+    y, cache = on(conv2d)(x, w, b, **options, method=method)
+    for found, wanted in zip((y, *on(conv2d_backward)(dy, cache)), (exact, *exact_gradients), strict=True):
+        assert_equal_within_rounding(found, wanted.astype(np.float32))
+
+
+def test_these_are_all_the_roads():
+    modules = [ops._road("auto", (f, c, k, k), 25 * 22, options.get("stride", 1), 1, 1)
+               for (f, c, k), options in ROADS]
+    assert modules == [columns, columns, winograd, winograd, filters]
+    assert columns._few(3, 7, 1) and 36 * 384 * 320 >= winograd.LARGE > 36 * 96 * 160
 
 
 def test_many_channels_and_pixels_go_to_winograd(rng):
@@ -230,3 +245,39 @@ def test_blocks_of_strides_fold_and_unfold_as_col2im_and_im2col_do(k, stride, pa
     there = col2im(cols, shape, k, stride, pad)
     np.testing.assert_allclose(on(blocks.fold)(cols, shape, k, stride, pad), there, rtol=1e-12, atol=1e-12)
     np.testing.assert_array_equal(on(blocks.unfold)(y, k, stride, pad), im2col(y, k, stride, pad))
+
+
+@pytest.mark.parametrize("method", ["auto", "winograd", "im2col"])
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("shape", [(2, 16, 17, 9, 8), (1, 18, 16, 11, 13), (3, 17, 16, 4, 5), (1, 16, 16, 1, 2)],
+                         ids=str)
+def test_pooling_in_passing_is_pooling_afterwards(on, rng, monkeypatch, shape, large, method):
+    """On maps that tiles of 4 and windows of 2 fit, and on those that hang over by 1, 2 and 3."""
+    if large:
+        monkeypatch.setattr(winograd, "LARGE", 0)
+    n, c, f, height, width = shape
+    x, w = random(rng, np.float64, n, c, height, width), random(rng, np.float64, f, c, 3, 3)
+    b = random(rng, np.float64, f) - 3  # below 0 mostly: what hangs over must not win as a 0 that is none
+    y, _ = conv2d(x, w, b, pad=1, relu=True, method=method)
+    wanted, _ = max_pool2d(y, 2, ceil=True)
+    found, _ = on(conv2d)(x, w, b, pad=1, relu=True, pool=True, method=method)
+    np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-10)
+
+
+def test_pooling_in_passing_goes_with_a_relu_only(rng):
+    x, w = random(rng, np.float32, 1, 2, 5, 5), random(rng, np.float32, 3, 2, 3, 3)
+    with pytest.raises(ValueError, match="pool=True goes with relu=True"):
+        conv2d(x, w, pool=True)
+
+
+def test_how_a_map_lies_in_memory_does_not_change_a_bit(rng):
+    for c, f, k, options in ((16, 24, 3, {"pad": 1}), (3, 9, 3, {"stride": 2}), (20, 9, 1, {}), (12, 8, 5, {"pad": 2}),
+                             (160, 800, 3, {"dilation": 2}), (8, 6, 3, {"groups": 2})):
+        x, w = random(rng, np.float32, 2, c, 29, 31), random(rng, np.float32, f, c // options.get("groups", 1), k, k)
+        last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        (y, cache), (y_last, cache_last) = conv2d(x, w, **options), conv2d(last, w, **options)
+        dy = random(rng, np.float32, *y.shape)
+        dy_last = np.ascontiguousarray(dy.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        gradients, gradients_last = conv2d_backward(dy, cache)[:2], conv2d_backward(dy_last, cache_last)[:2]
+        for one, other in zip((y, *gradients), (y_last, *gradients_last), strict=True):
+            np.testing.assert_array_equal(one, other)

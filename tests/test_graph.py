@@ -6,7 +6,7 @@ import pytest
 from test_layers import SHAPE, distinct, float64_conv
 
 from minifcn.gradcheck import assert_gradient
-from minifcn.layers import ReLU
+from minifcn.layers import MaxPool2d, ReLU
 from minifcn.nets.graph import Graph
 from minifcn.nets.joints import Channels, Concat, Crop, Sum
 
@@ -38,6 +38,37 @@ def test_a_convolution_is_rectified_in_passing_unless_somebody_asks_for_its_map(
     assert calls == [tap is None]
     assert tap is None or outputs[tap].min() < 0
     np.testing.assert_array_equal(outputs["relu1"], np.maximum(forward(x), 0))
+
+
+def pooled(rng, tap=()):
+    """Convolution, ReLU, pooling, and the same once more."""
+    layers = {}
+    for i, (c, f) in enumerate(((3, 5), (5, 4)), 1):
+        layers |= {f"conv{i}": float64_conv(rng, c, f, 3, pad=1), f"relu{i}": ReLU(), f"pool{i}": MaxPool2d(2)}
+        layers[f"conv{i}"].params["b"][...] = rng.normal(size=f)
+    return Graph(layers, taps=[*tap, "pool2"])
+
+
+def test_at_inference_convolutions_pool_in_passing_and_gradients_are_stopped_by_poolings(rng):
+    net, x = pooled(rng), rng.normal(size=(2, 3, 11, 9))
+    seen = {}
+    for name, layer in net.layers.items():
+        forward = layer.forward
+        layer.forward = lambda *a, name=name, forward=forward, **o: seen.__setitem__(name, o) or forward(*a, **o)
+    apart = pooled(np.random.default_rng(0), tap=("conv1", "relu1", "conv2", "relu2"))  # nothing is in passing there
+    for name, layer in apart.layers.items():
+        layer.params = net.layers[name].params
+    fast, plain = net.forward({"data": x}), apart.forward({"data": x})
+    assert seen["conv1"]["pool"] and seen["pool2"]["done"]
+    np.testing.assert_allclose(fast["pool2"], plain["pool2"], rtol=1e-12)
+    fast, plain = net.forward({"data": x}, train=True), apart.forward({"data": x}, train=True)
+    assert "pool" not in seen["conv1"] and seen["pool1"]["rectified"] and seen["relu1"]["masked"]
+    dy = rng.normal(size=fast["pool2"].shape)
+    np.testing.assert_allclose(net.backward({"pool2": dy})["data"], apart.backward({"pool2": dy})["data"], rtol=1e-10,
+                               atol=1e-12)
+    for name in ("conv1", "conv2"):
+        for key, value in net.layers[name].grads.items():
+            np.testing.assert_allclose(value, apart.layers[name].grads[key], rtol=1e-10, atol=1e-12)
 
 
 def test_a_tap_that_is_used_twice_collects_both_gradients(rng):

@@ -52,7 +52,7 @@ extern "C" __global__ void max_pool(const Real *x, Real *y, GIVEN(in), GIVEN(out
     EVERY(i, out.n * out.c * out.h * out.w) {
         Int n, c, u, v;
         place(out, i, n, c, u, v);
-        Real most = -INFINITY;
+        Real most = (Real)-1e308 * 10;  // minus infinity, which NVRTC has no name for
         for (Int a = 0; a < k; a++)
             for (Int b = 0; b < k; b++) {
                 Int h = u * stride - pad + a * dilation, w = v * stride - pad + b * dilation;
