@@ -2,7 +2,7 @@
 
 Arrays are N,C,H,W; NumPy in, NumPy out, CuPy in, CuPy out; float32 stays float32 and float64 stays float64; no
 argument is ever written into. The plain forms are in im2col.py, conv.py, linear.py, pool.py, upsample.py, pointwise.py,
-norm.py and loss.py. Here a road is chosen for the two that have fast ones.
+norm.py and loss.py. Here a road is chosen for the two that have fast ones; in memory their maps lie channels last.
 """
 from math import prod
 
