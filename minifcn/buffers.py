@@ -11,7 +11,7 @@ from math import prod
 
 import numpy as np
 
-LEAST, LIMIT = 1 << 20, 3 << 27  # bytes: of a block from which it waits, of all that wait together
+LEAST, LIMIT = 1 << 20, 1 << 29  # bytes: of a block from which it waits, of all that wait together
 WASTE = 2  # a block is not used for less than so manieth of it
 SLACK = 1 << 26  # bytes that may be held beyond what has been in use together
 

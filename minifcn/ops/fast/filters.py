@@ -78,7 +78,7 @@ def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
     xp = array_module(x)
     f, c, k, _ = w_shape
     u, v = dy.shape[2:]
-    dw = xp.empty((f, c * k * k), x.dtype)
+    dw = empty((f, c * k * k), x.dtype, xp)
     for block in _blocks(u, dw.shape[1] * len(x) * v):
         cols, rows = _columns(x, block, k, stride, pad, dilation, v, xp), _places(dy, block, xp)
 
