@@ -40,10 +40,15 @@ def empty(shape, dtype, xp=np):
     return array.view(dtype).reshape(shape)
 
 
+def memory_order(x):
+    """The axes of x, the one with the longest strides first."""
+    return sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
+
+
 def empty_like(x, shape=None, xp=np):
     """An uninitialised array, of another shape if told so, whose axes lie in memory in the order of those of x."""
     shape = x.shape if shape is None else shape
-    axes = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
+    axes = memory_order(x)
     back = sorted(range(x.ndim), key=axes.__getitem__)
     return empty([shape[axis] for axis in axes], x.dtype, xp).transpose(back)
 

@@ -189,8 +189,7 @@ def _module():
         setattr(module, name, _device(getattr(np, name)))
     module.ndarray, module.asarray, module.empty, module.take_along_axis = ndarray, _asarray, _empty, _take_along_axis
     module.empty_like = _empty_like
-    if cuda_on_host.compiler:
-        module.RawKernel = cuda_on_host.RawKernel
+    module.RawKernel = cuda_on_host.RawKernel
     module.split, module.concatenate = _split, _concatenate
     module.float32, module.float64, module.intp = np.float32, np.float64, np.intp
     module.lib = types.SimpleNamespace(stride_tricks=types.SimpleNamespace(as_strided=_as_strided))

@@ -30,11 +30,12 @@ __all__ = [
 ]
 
 # Channels in and out, and pixels of all images, from which Winograd's fewer products are worth its transforms. Measured
-# on 2 cores against the columns' road, forward, dX and dW: 8 maps of 32 -> 64 channels at 32x40 take 0.7 to 0.9 of its
-# time, of 128 -> 128 at 16x20 0.45 to 0.55, but of 16 -> 32 at 64x80 1.1 to 1.2, of 128 -> 192 at 4x5 1.7 to 1.9.
+# on 2 cores against the columns' road, forward, dX and dW of 8 maps: 32 -> 64 channels at 32x40 take 0.65 to 0.83 of
+# its time, 128 -> 128 at 16x20 0.66 to 0.68; 16 -> 32 at 64x80 0.92 to 1.06 and 128 -> 128 at 8x10 1.09 to 1.15, before
+# dW is spared tiles that were kept; 128 -> 192 at 4x5 1.27 to 1.68.
 WINOGRAD_FROM = (16, 384)
 # Numbers in all filters from which reading them again and again costs more than anything else. Measured on 2 cores, of
-# VGG16 on 375 x 500 pixels: fc6 takes 0.29 of the time that it takes by rows, fc7 0.63 of that by columns.
+# VGG16 on 375 x 500 pixels: fc6 takes 0.10 of the time that it takes by columns, fc7 0.15.
 FILTERS_FROM = 1 << 23
 
 

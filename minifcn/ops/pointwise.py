@@ -2,7 +2,7 @@
 import numpy as np
 
 from minifcn.backend import array_module, spread
-from minifcn.buffers import empty_like
+from minifcn.buffers import empty_like, memory_order
 
 
 def relu(x):
@@ -29,7 +29,7 @@ def _flat(first, *others):
 
     Maps (N,C,H,W) may lie in memory as (N,H,W,C).
     """
-    axes = sorted(range(first.ndim), key=lambda axis: -first.strides[axis])
+    axes = memory_order(first)
     return [a.transpose(axes).reshape(-1) for a in (first, *others)]
 
 

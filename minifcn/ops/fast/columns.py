@@ -4,7 +4,16 @@ The letters are those of ops/conv.py; L = K*K*C/G numbers see a pixel of the out
 that has no faster one.
 """
 from minifcn.backend import array_module, run_strips, scratch
-from minifcn.ops.fast.strips import bias_sums, channels_last, cut, empty_map, padded_rows, partial_sums, product
+from minifcn.ops.fast.strips import (
+    add_product,
+    bias_sums,
+    channels_last,
+    cut,
+    empty_map,
+    padded_rows,
+    partial_sums,
+    product,
+)
 from minifcn.ops.im2col import conv_size, taps
 
 FEW = 8  # channels, as those of an image: below, runs of a pixel's channels are too short to copy, and rows are copied
@@ -85,10 +94,7 @@ def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
             rows = last[a:e, p:q]
             db[g] += bias_sums(rows, xp)
             rows = rows.reshape(-1, groups, f // groups).swapaxes(0, 1)
-            if number == 0:
-                xp.matmul(seen, rows, out=sums[g])
-            else:
-                sums[g] += xp.matmul(seen, rows, out=scratch("dw", sums.shape[1:], x.dtype, xp))
+            add_product(seen, rows, sums[g], number == 0, xp)
 
     run_strips(part_job, range(len(parts)), xp)
     dw = sums.sum(axis=0).swapaxes(1, 2)

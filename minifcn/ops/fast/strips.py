@@ -4,14 +4,14 @@ The letters are those of ops/conv.py. A strip is (images a:b, output rows p:q).
 """
 import numpy as np
 
-from minifcn.backend import array_module, scratch
+from minifcn.backend import array_module, scratch, shares
 from minifcn.buffers import empty
 
 # Numbers a strip's columns may have. Measured on 2 cores with 2 MB of L2 each, 8 maps of 16 to 64 channels: 2^20 take
 # 0.5 to 0.8 of the time of 2^17. One thread alone would not mind, but two wait for each other at every call of NumPy.
 # A GPU wants launches few and large anyway.
 BUDGET = {"cpu": 1 << 20, "gpu": 1 << 27}
-SMALL = 10**6
+SMALL = 10**6  # multiply-adds of a product: see product()
 WORTH = 1 << 14  # numbers of all strips together from which it pays to wake a second thread
 
 
@@ -40,8 +40,7 @@ def partial_sums(strips, size):
     Their number must not depend on the number of threads, or the bits would.
     """
     sums = min(8, max(2, (1 << 24) // size))
-    parts = [strips[len(strips) * g // sums:len(strips) * (g + 1) // sums] for g in range(sums)]
-    return [part for part in parts if part]
+    return [strips[part] for part in shares(len(strips), sums)]
 
 
 def channels_last(x):
@@ -101,6 +100,14 @@ def product(a, b, out, xp):
     np.matmul(pieces[0], b[..., None, :, :], out=pieces[1])
     if whole < rows:
         np.matmul(a[..., whole:, :], b, out=out[..., whole:, :])
+
+
+def add_product(a, b, to, first, xp):
+    """to += a @ b, or, the first time, to = a @ b."""
+    if first:
+        xp.matmul(a, b, out=to)
+    else:
+        to += xp.matmul(a, b, out=scratch("dw", to.shape, to.dtype, xp))
 
 
 def bias_sums(dy, xp):

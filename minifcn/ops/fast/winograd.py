@@ -15,22 +15,22 @@ from math import prod
 
 import numpy as np
 
-from minifcn.backend import array_module, run_strips, scratch
+from minifcn.backend import array_module, run_strips, scratch, shares
 from minifcn.buffers import empty
-from minifcn.ops.fast.strips import channels_last, cut, empty_map, partial_sums, product
+from minifcn.ops.fast.strips import add_product, channels_last, cut, empty_map, partial_sums, product
 from minifcn.ops.fast.tiles import finish, input_tiles, output_sums, output_tiles, square_of
 from minifcn.ops.im2col import conv_size
 
 LARGE = 1 << 22  # numbers in the transformed filters from which the products are dealt to the workers, not the tiles
 PRODUCTS = [slice(i, i + 3) for i in range(0, 36, 3)]  # that a worker then takes at a time
-SLICE = 64  # filters or channels whose filters it transforms at a time
+SLICE = 64  # filters, or channels, of which it transforms at most so many at a time
 KEEP = 1 << 22  # numbers of transformed tiles up to which they are kept for dW
 STRIP, BLOCK = 2, 8  # numbers of transformed tiles at a time, in strips' budgets: of a strip, of those of many rows
 
 
 def _slices(count, xp):
     """Slices of 0..count; a GPU takes all at once."""
-    return [slice(i, min(i + SLICE, count)) for i in range(0, count, SLICE)] if xp is np else [slice(0, count)]
+    return shares(count, -(-count // SLICE) if xp is np else 1)
 
 
 def _filters(w, turned, large, xp):
@@ -156,7 +156,7 @@ def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1, ti
                 tiles = input_tiles(x, strip, pad, wide, xp) if tiles is None else tiles
                 dproducts = output_tiles(dy, strip, wide, xp)
                 db[g] += output_sums(dproducts, wide, xp)
-                _add_product(dproducts.swapaxes(1, 2), tiles, sums[g], number == 0, xp)
+                add_product(dproducts.swapaxes(1, 2), tiles, sums[g], number == 0, xp)
 
         run_strips(part_job, range(len(parts)), xp)
     else:
@@ -170,7 +170,7 @@ def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1, ti
                 output_tiles(dy, part, wide, xp, _tiles_of(dproducts, part, block, wide))
 
             def products_job(s, number=number, dproducts=dproducts, tiles=tiles):
-                _add_product(dproducts[s].swapaxes(1, 2), tiles[s], sums[0, s], number == 0, xp)
+                add_product(dproducts[s].swapaxes(1, 2), tiles[s], sums[0, s], number == 0, xp)
 
             run_strips(output_job, _parts(block, 36 * f * wide, xp), xp)
             run_strips(products_job, PRODUCTS, xp)
@@ -183,11 +183,3 @@ def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1, ti
 
     run_strips(sum_job, _slices(f, xp), xp)
     return dw, db.sum(axis=0)
-
-
-def _add_product(a, b, to, first, xp):
-    """to += a @ b, or, the first time, to = a @ b."""
-    if first:
-        xp.matmul(a, b, out=to)
-    else:
-        to += xp.matmul(a, b, out=scratch("dw", to.shape, to.dtype, xp))
