@@ -7,6 +7,7 @@ from minifcn import ops
 from minifcn.backend import single_threaded_blas
 from minifcn.nets import build
 from minifcn.optim import SGD, Adam
+from minifcn.step import Step
 
 
 def prepare(case):
@@ -26,12 +27,11 @@ def net_job(kind, options):
     if kind == "inference":
         return lambda: net.forward(x), lambda: net.forward(x)
     labels = cases.labels(options).astype(np.uint8)
-    optimizer = _optimizer(options, net.params)
+    optimizer, stepper = _optimizer(options, net.params), Step(net)
 
     def step():
-        loss, cache = ops.softmax_cross_entropy(net.forward(x, train=True), labels)
-        net.backward(ops.softmax_cross_entropy_backward(cache))
-        optimizer.step(net.grads)
+        loss, grads = stepper.gradients(iter([(x, labels)]), 1, (0, 0, 0))
+        optimizer.step(grads)
         return float(loss)
 
     return step, lambda: net.forward(x)

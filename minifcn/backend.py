@@ -2,6 +2,7 @@
 import os
 import sys
 import threading
+from contextlib import contextmanager
 from functools import cache, partial
 from itertools import pairwise
 from math import prod
@@ -118,6 +119,17 @@ def set_threads(count):
     if count < 1:
         raise InputError(f"threads {count}: at least 1 is needed")
     _settings["threads"] = count
+
+
+@contextmanager
+def using_threads(count):
+    """set_threads(count) within it."""
+    before = threads()
+    set_threads(count)
+    try:
+        yield
+    finally:
+        set_threads(before)
 
 
 class _Worker(threading.Thread):

@@ -54,6 +54,10 @@ class Layer:
             raise RuntimeError(f"{type(self).__name__}.backward without forward(x, train=True) before it")
         return self._backward(dy, self.cache)
 
+    def __getstate__(self):
+        """What is pickled or copied: not what it remembers, nor the gradients, which the next passes make anew."""
+        return self.__dict__ | {"cache": None, "grads": {}}
+
     def shape(self, shape):
         """The shape of y for an x of `shape`: (N,C,H,W), or (N,F) between fully connected layers."""
         n, c, *sides = shape

@@ -24,7 +24,7 @@ from minifcn.runfolder import BEGINNING, add_row, describe, last_scores, read_la
 from minifcn.scoring import score
 from minifcn.stage import Run, prepared
 from minifcn.start import read_start
-from minifcn.step import gradients
+from minifcn.step import Step
 from minifcn.tables import one_class_warning
 
 
@@ -88,6 +88,7 @@ def train_stage(run, net, optimizer, number, state, log, bar, stop):
         rate = lambda step: stage.lr  # noqa: E731
     weights = None if args.balance == "none" else [to_device(median_weights(counts), net.device)
                                                    for counts in data.train_counts]
+    stepper = Step(net, args.reduction, weights)
     state = dict(state)
     if state["epoch"] == state["step"] == 0:
         save_last(run, net, optimizer, state)  # from now on a killed run can go on
@@ -100,7 +101,7 @@ def train_stage(run, net, optimizer, number, state, log, bar, stop):
         pending, coming = [], batches.epoch(epoch, state["step"] * parts)
         while state["step"] < per_epoch:
             step = epoch * per_epoch + state["step"]
-            loss, grads = gradients(args, net, coming, parts, (args.seed, number, step), weights)
+            loss, grads = stepper.gradients(coming, parts, (args.seed, number, step))
             pending.append(loss)
             # to read a loss is to wait for the GPU: there, only now and then
             due = net.device == "cpu" or len(pending) == 10 or state["step"] + 1 == per_epoch or stop.signal

@@ -1,15 +1,15 @@
 """What a run says before its first step: above all, how much memory a step will take."""
 import tracemalloc
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from tiny_runs import folder
 
-from minifcn import announce, arguments, backend, estimate, plan, rundata, stage, step
+from minifcn import announce, arguments, backend, estimate, plan, rundata, stage
 from minifcn.nets import build
 from minifcn.nets.memory import step_bytes
 from minifcn.optim import SGD, Adam
+from minifcn.step import Step
 
 
 @pytest.mark.parametrize("net, classes, body, optimizer", [("fcn8s", 7, 0, Adam), ("fcn32s", 21, 0, SGD),
@@ -26,8 +26,8 @@ def test_the_memory_announced_is_about_what_a_step_takes(net, classes, body, opt
         x = rng.standard_normal((n, 3, height, width), dtype=np.float32)
         labels = rng.integers(0, classes, (n, height, width)).astype(np.uint8)
         for _ in range(2):
-            step.gradients(SimpleNamespace(reduction="mean"), net, iter([(x, labels)]), 1, (0, 0, 0), None)
-            steps.step(net.grads)
+            _, grads = Step(net).gradients(iter([(x, labels)]), 1, (0, 0, 0))
+            steps.step(grads)
     measured = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert 0.6 < step_bytes(net, n, height, width, slots=2 if optimizer is Adam else 1) / measured < 1.6

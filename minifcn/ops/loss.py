@@ -8,12 +8,14 @@ from minifcn.backend import array_module, spread
 from minifcn.buffers import empty
 
 
-def softmax_cross_entropy(scores, labels, *, ignore=255, reduction="mean", class_weight=None):
+def softmax_cross_entropy(scores, labels, *, ignore=255, reduction="mean", class_weight=None, counted=None):
     """loss = sum over counted pixels of a[t] * (-log p[t]),   divided by the sum of their a[t] for reduction="mean"
 
     scores (N,C,H,W)   labels (N,H,W) integers   class_weight a (C,) or None, all ones   ->   loss (0-d array), cache
     Pixels labelled `ignore` count for nothing. The mean over no pixel is 0. The sum is what the authors train with:
     it is the mean times the number of counted pixels, and so is its gradient.
+    counted: what the mean divides by instead, where this is a part of a batch: total_weight() of the whole. The losses
+    of the parts then add up to that of the batch, and so do the gradients.
     Raises ValueError for shapes that do not fit, labels out of range (on a CPU) and another reduction, TypeError for
     labels that are no integers.
     """
@@ -49,9 +51,16 @@ def softmax_cross_entropy(scores, labels, *, ignore=255, reduction="mean", class
         z /= partition[:, None]
 
     spread(some, n, scores.size, xp)
-    total, counted = totals.sum(axis=0)
+    total, own = totals.sum(axis=0)
+    counted = own if counted is None else xp.asarray(counted, dtype=xp.float64)
     scale = 1 / xp.where(counted > 0, counted, 1) if reduction == "mean" else xp.ones((), xp.float64)
     return (total * scale).astype(scores.dtype), (p, target, weight, scale)
+
+
+def total_weight(labels, *, ignore=255, class_weight=None):
+    """The sum of a[t] over counted pixels: float. labels and class_weight as in softmax_cross_entropy."""
+    known = labels != ignore
+    return float(known.sum() if class_weight is None else class_weight[labels[known]].sum(dtype=np.float64))
 
 
 def softmax_cross_entropy_backward(cache):
