@@ -49,13 +49,12 @@ class Helper:
 
 def stop():
     """End the second process, in the middle of whatever it does. The next call starts another one."""
-    process = _second["process"]
+    process, *channels = (_second[name] for name in ("process", "to", "from"))
     _second.update(_NONE)
     if process:
         process.kill()
-        for pipe in (process.stdin, process.stdout):
-            with contextlib.suppress(OSError):  # what nobody will read any more cannot be flushed
-                pipe.close()
+        for channel in channels:
+            channel.close()
         process.wait()
 
 
@@ -86,7 +85,8 @@ def _start():
         raise OSError("this Python cannot start another")
     memories = [os.memfd_create("minifcn") for _ in range(2)] if hasattr(os, "memfd_create") else []
     # NumPy first: it then finds the environment that it found here, and computes by the same kernels, to the bit
-    code = f"import sys; sys.path = {sys.path!r}; import numpy; from minifcn import helper; helper.serve({memories})"
+    code = (f"import sys; sys.path = {list(map(str, sys.path))}; import numpy; from minifcn import helper; "
+            f"helper.serve({memories})")
     try:
         process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    pass_fds=memories)
@@ -132,6 +132,12 @@ class _Channel:
         head, spans = pickle.load(self._pipe)
         self._reach(spans[-1][1] if spans else 0)
         return pickle.loads(head, buffers=[memoryview(self._map)[start:end] for start, end in spans])
+
+    def close(self):
+        with contextlib.suppress(OSError):  # what nobody will read any more cannot be flushed
+            self._pipe.close()
+        if self._file:
+            self._file.close()
 
     def _reach(self, end):
         if end > len(self._map):

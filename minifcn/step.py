@@ -11,7 +11,8 @@ from tqdm import tqdm
 from minifcn.backend import shares, threads, to_device, using_threads
 from minifcn.datasets.base import each_kind, per_kind
 from minifcn.helper import Helper, Lost
-from minifcn.ops import softmax_cross_entropy, softmax_cross_entropy_backward, total_weight
+from minifcn.ops import softmax_cross_entropy, softmax_cross_entropy_backward
+from minifcn.ops.loss import total_weight
 from minifcn.scoring import of_kind
 
 SMALL = 1 << 22  # learned parameters up to which a batch is divided: each process has all of them

@@ -11,6 +11,7 @@ from tiny_runs import CLASSES, COLORS, done, folder, process, refused, run
 from minifcn import checkpoint, evaluate, plot, predict, train
 from minifcn.datasets import VOCSegmentation
 from minifcn.palette import write_label_png
+from minifcn.step import Step
 
 
 @pytest.fixture
@@ -237,7 +238,7 @@ def test_too_little_memory_names_the_way_out(sound, tmp_path, monkeypatch):
     def too_much(*args):
         raise MemoryError("Unable to allocate 1.00 TiB")
 
-    monkeypatch.setattr(train, "gradients", too_much)
+    monkeypatch.setattr(Step, "gradients", too_much)
     message = refused(train, "--data", sound, "--out", tmp_path / "run")
     assert "out of memory" in message and "--batch" in message and "--max-side" in message
 

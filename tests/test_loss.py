@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from minifcn.gradcheck import assert_gradient
 from minifcn.ops import softmax_cross_entropy, softmax_cross_entropy_backward
+from minifcn.ops.loss import total_weight
 
 
 @pytest.fixture
@@ -48,6 +49,27 @@ def test_values_are_those_of_the_definition(loss_of, rng, n, c, height, width, w
     np.testing.assert_allclose(mean, total / (count or 1), rtol=1e-12, atol=1e-14)
     summed, _ = loss_of(scores, labels, class_weight=a, reduction="sum")
     np.testing.assert_allclose(summed, total, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("class_weight", [None, np.array([0.5, 2, 0, 1])])
+def test_parts_of_a_batch_add_up_to_its_mean(on, loss_of, rng, class_weight):
+    scores, labels = example(rng, n=3)
+    loss, dscores = loss_of(scores, labels, class_weight=class_weight)
+    counted = total_weight(labels, class_weight=class_weight)
+    a = np.ones(4) if class_weight is None else class_weight
+    assert counted == pytest.approx(by_definition(scores, labels, a)[1])
+    parts = [loss_of(scores[s], labels[s], class_weight=class_weight, counted=counted)
+             for s in (slice(0, 1), slice(1, 3))]
+    np.testing.assert_allclose(sum(part[0] for part in parts), loss, rtol=1e-12)
+    np.testing.assert_allclose(np.concatenate([part[1] for part in parts]), dscores, rtol=1e-12)
+
+
+def test_a_batch_without_a_counted_pixel_weighs_nothing(loss_of, rng):
+    scores, labels = example(rng)
+    labels[...] = 255
+    assert total_weight(labels) == total_weight(labels, class_weight=np.ones(4)) == 0
+    loss, dscores = loss_of(scores, labels, counted=0.0)
+    assert loss == 0 and not dscores.any()
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])

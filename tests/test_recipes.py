@@ -19,6 +19,7 @@ from minifcn.optim import SGD
 from minifcn.preprocess import NYUD_MEAN, VOC_MEAN, Preprocessing
 from minifcn.published import PUBLISHED
 from minifcn.recipes import RECIPES
+from minifcn.step import Step
 
 AUTHORS = {  # rate, rounds x steps
     "voc-fcn32s": (1e-10, 25, 4000), "voc-fcn16s": (1e-12, 25, 4000), "voc-fcn8s": (1e-14, 25, 4000),
@@ -250,7 +251,7 @@ def test_a_recipe_that_is_stopped_goes_on_to_the_same_bits(root, small, tmp_path
     """Rounds drawn with replacement, gradients of 20 batches a step, two of them."""
     options = ("--recipe", "voc-fcn-alexnet", "--weights", "random", "--data", root, "--round", 3, "--epochs", 2)
     done(train, *options, "--out", tmp_path / "whole")
-    steps, real = [], train.gradients
+    steps, real = [], Step.gradients
 
     def stop_at_the_second(*args):
         steps.append(1)
@@ -258,9 +259,9 @@ def test_a_recipe_that_is_stopped_goes_on_to_the_same_bits(root, small, tmp_path
             signal.raise_signal(signal.SIGINT)
         return real(*args)
 
-    monkeypatch.setattr(train, "gradients", stop_at_the_second)
+    monkeypatch.setattr(Step, "gradients", stop_at_the_second)
     assert run(train, *options, "--out", tmp_path / "parts").status == 130
-    monkeypatch.setattr(train, "gradients", real)
+    monkeypatch.setattr(Step, "gradients", real)
     done(train, "--resume", tmp_path / "parts")
     assert_same_bits(weights(tmp_path / "whole/fcn32s.safetensors"), weights(tmp_path / "parts/fcn32s.safetensors"))
 

@@ -10,6 +10,7 @@ import pytest
 from tiny_runs import assert_same_bits, done, folder, process, refused, run, weights
 
 from minifcn import checkpoint, plot, report, train
+from minifcn.step import Step
 
 # every option that draws random numbers, an epoch that the batches do not divide, an optimiser with a state
 OPTIONS = ("--epochs", 4, "--batch", 2, "--scale", "--crop", 36, "--dropout", 0.2, "--seed", 5)
@@ -101,7 +102,7 @@ def test_killed_while_it_writes_a_file(data, unbroken, tmp_path, monkeypatch, ca
 def test_killed_in_the_middle_of_an_epoch(data, unbroken, tmp_path, monkeypatch, call):
     """Two steps an epoch, eight in all, a state saved at each of them."""
     out = tmp_path / "run"
-    assert killed(monkeypatch, train, "gradients", call, "--data", data, *OPTIONS, "--save-every", 0, "--out", out)
+    assert killed(monkeypatch, Step, "gradients", call, "--data", data, *OPTIONS, "--save-every", 0, "--out", out)
     done(train, "--resume", out)
     assert_same_run(out, unbroken)
 
@@ -110,7 +111,7 @@ def test_killed_again_and_again(data, unbroken, tmp_path, monkeypatch):
     """A run of which no process ever takes more than three steps comes to its end."""
     out = tmp_path / "run"
     argv, lives = ("--data", data, *OPTIONS, "--out", out), 0
-    while killed(monkeypatch, train, "gradients", 4, *argv, "--save-every", 0):
+    while killed(monkeypatch, Step, "gradients", 4, *argv, "--save-every", 0):
         argv, lives = ("--resume", out), lives + 1
     assert lives >= 2
     assert_same_run(out, unbroken)
@@ -120,7 +121,7 @@ def test_killed_while_it_draws_its_pictures(data, unbroken, tmp_path, monkeypatc
     """Not a step is taken again."""
     out = tmp_path / "run"
     assert killed(monkeypatch, report, "finish", 1, "--data", data, *OPTIONS, "--out", out)
-    assert not killed(monkeypatch, train, "gradients", 1, "--resume", out)
+    assert not killed(monkeypatch, Step, "gradients", 1, "--resume", out)
     assert_same_run(out, unbroken)
 
 
@@ -142,7 +143,7 @@ def test_killed_by_the_system(data, unbroken, tmp_path, wait):
 def test_a_stage_starts_as_what_the_one_before_has_learned(data, tmp_path, monkeypatch, call, net, before):
     """Seen in the state saved before its first step: what is new is zero."""
     out = tmp_path / "run"
-    killed(monkeypatch, train, "gradients", call, "--data", data, *OPTIONS, "--out", out)
+    killed(monkeypatch, Step, "gradients", call, "--data", data, *OPTIONS, "--out", out)
     last, learned = checkpoint.read(out / "last.safetensors"), weights(out / f"{before}.safetensors")
     assert last.meta["net"] == net and not last.optimizer
     new = {name: last.params.pop(name) for name in set(last.params) - set(learned)}
@@ -187,7 +188,7 @@ def test_the_second_signal_is_no_longer_caught(number, capfd):
 def test_a_signal_at_any_step_is_obeyed_at_that_step(data, unbroken, tmp_path, monkeypatch):
     """The state is saved even where --save-every would not."""
     out, steps = tmp_path / "run", []
-    real = train.gradients
+    real = Step.gradients
 
     def signalled(*args):
         steps.append(1)
@@ -195,7 +196,7 @@ def test_a_signal_at_any_step_is_obeyed_at_that_step(data, unbroken, tmp_path, m
             signal.raise_signal(signal.SIGTERM)
         return real(*args)
 
-    monkeypatch.setattr(train, "gradients", signalled)
+    monkeypatch.setattr(Step, "gradients", signalled)
     assert run(train, "--data", data, *OPTIONS, "--out", out).status == 128 + signal.SIGTERM
     assert len(steps) == 3
     for count in (5, 6):
@@ -221,8 +222,8 @@ def signal_at_scoring(monkeypatch, call):
 @pytest.mark.parametrize("call", [1, 2, 3, 4])
 def test_a_signal_while_the_net_is_scored_is_obeyed_within_an_image_and_no_step_is_taken_again(
         data, unbroken, tmp_path, monkeypatch, call):
-    out, steps, real = tmp_path / "run", [], train.gradients
-    monkeypatch.setattr(train, "gradients", lambda *args: steps.append(1) or real(*args))
+    out, steps, real = tmp_path / "run", [], Step.gradients
+    monkeypatch.setattr(Step, "gradients", lambda *args: steps.append(1) or real(*args))
     with monkeypatch.context() as patch:
         signal_at_scoring(patch, call)
         assert run(train, "--data", data, *OPTIONS, "--out", out).status == 128 + signal.SIGINT
@@ -258,14 +259,14 @@ def test_other_options_are_refused(unbroken, option):
 
 def test_where_it_runs_and_how_often_it_saves_may_be_said_anew(data, unbroken, tmp_path, monkeypatch):
     out = tmp_path / "run"
-    killed(monkeypatch, train, "gradients", 3, "--data", data, *OPTIONS, "--threads", 1, "--out", out)
+    killed(monkeypatch, Step, "gradients", 3, "--data", data, *OPTIONS, "--threads", 1, "--out", out)
     done(train, "--resume", out, "--threads", 2, "--device", "cpu", "--save-every", 1)
     assert_same_run(out, unbroken)
 
 
 def test_a_run_goes_on_from_another_folder_and_after_its_own_was_moved(data, unbroken, tmp_path, monkeypatch):
     monkeypatch.chdir(data.parent)
-    killed(monkeypatch, train, "gradients", 3, "--data", data.name, *OPTIONS, "--out", tmp_path / "run")
+    killed(monkeypatch, Step, "gradients", 3, "--data", data.name, *OPTIONS, "--out", tmp_path / "run")
     shutil.move(tmp_path / "run", tmp_path / "moved")
     monkeypatch.chdir(tmp_path)
     done(train, "--resume", "moved")
@@ -286,7 +287,7 @@ def test_damaged_options_are_refused(tmp_path, text):
 def test_other_data_than_before_are_refused(data, tmp_path, monkeypatch):
     mine = shutil.copytree(data, tmp_path / "shapes")
     out = tmp_path / "run"
-    killed(monkeypatch, train, "gradients", 3, "--data", mine, *OPTIONS, "--out", out)
+    killed(monkeypatch, Step, "gradients", 3, "--data", mine, *OPTIONS, "--out", out)
     (mine / "ImageSets/Segmentation/train.txt").write_text("t0\nt1\n")
     message = refused(train, "--resume", out)
     assert "trained on 5 images" in message and "has 2" in message
@@ -294,7 +295,7 @@ def test_other_data_than_before_are_refused(data, tmp_path, monkeypatch):
 
 def test_a_last_state_of_another_kind_is_refused(data, tmp_path, monkeypatch):
     out = tmp_path / "run"
-    killed(monkeypatch, train, "gradients", 7, "--data", data, *OPTIONS, "--out", out)
+    killed(monkeypatch, Step, "gradients", 7, "--data", data, *OPTIONS, "--out", out)
     last = out / "last.safetensors"
     shutil.copy(out / "fcn32s.safetensors", last)
     assert "last.safetensors" in refused(train, "--resume", out)

@@ -19,6 +19,7 @@ from minifcn.datasets import VOCSegmentation
 from minifcn.metrics import ConfusionMatrix
 from minifcn.nets.fcn import FCN
 from minifcn.runfolder import COLUMNS
+from minifcn.step import Step
 
 NETS = ["fcn32s", "fcn16s", "fcn8s"]
 PICTURES = ["confusion.png", "curves.png", "predictions.png", "worst.png"]
@@ -157,8 +158,8 @@ def test_the_same_seed_gives_the_same_bits_on_any_number_of_threads(data, tmp_pa
 
 
 def test_the_log_holds_the_mean_loss_of_an_epoch_and_the_rate_of_its_last_step(data, tmp_path, quick, monkeypatch):
-    losses, real = [], train.gradients
-    monkeypatch.setattr(train, "gradients", lambda *args: losses.append(real(*args)) or losses[-1])
+    losses, real = [], Step.gradients
+    monkeypatch.setattr(Step, "gradients", lambda *args: losses.append(real(*args)) or losses[-1])
     done(train, "--data", data, "--net", "fcn32s", "--epochs", 5, "--batch", 1, "--lr", 0.01, "--out", tmp_path / "run")
     log = rows(tmp_path / "run")
     assert len(losses) == 20
@@ -209,9 +210,9 @@ def test_a_gpu_does_the_same(data, tmp_path, quick, monkeypatch, cupy):
 def test_a_run_on_a_gpu_that_was_stopped_goes_on(data, tmp_path, quick, monkeypatch, cupy):
     monkeypatch.setattr(tiny_runs, "no_gpu", lambda: None)
     monkeypatch.setattr(backend, "_gpu_name", lambda: "a GPU")
-    real = train.gradients
+    real = Step.gradients
     with monkeypatch.context() as patch:
-        patch.setattr(train, "gradients", lambda *args: signal.raise_signal(signal.SIGTERM) or real(*args))
+        patch.setattr(Step, "gradients", lambda *args: signal.raise_signal(signal.SIGTERM) or real(*args))
         assert run(train, "--data", data, "--epochs", 3, "--out", tmp_path / "run").status == 128 + signal.SIGTERM
     text = done(train, "--resume", tmp_path / "run")
     assert "device gpu" in text and len(rows(tmp_path / "run")) == 3

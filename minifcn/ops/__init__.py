@@ -16,7 +16,7 @@ from minifcn.ops.fast import bilinear, blocks, columns, filters, winograd
 from minifcn.ops.fast.strips import channels_last, input_gradient
 from minifcn.ops.im2col import col2im, im2col
 from minifcn.ops.linear import linear, linear_backward
-from minifcn.ops.loss import softmax_cross_entropy, softmax_cross_entropy_backward, total_weight
+from minifcn.ops.loss import softmax_cross_entropy, softmax_cross_entropy_backward
 from minifcn.ops.norm import local_response_norm, local_response_norm_backward
 from minifcn.ops.pointwise import dropout, dropout_backward, relu, relu_backward
 from minifcn.ops.pool import average_pool2d, average_pool2d_backward, max_pool2d, max_pool2d_backward
@@ -27,7 +27,6 @@ __all__ = [
     "conv_transpose2d", "conv_transpose2d_backward", "crop", "crop_backward", "dropout", "dropout_backward", "im2col",
     "linear", "linear_backward", "local_response_norm", "local_response_norm_backward", "max_pool2d",
     "max_pool2d_backward", "relu", "relu_backward", "softmax_cross_entropy", "softmax_cross_entropy_backward",
-    "total_weight",
 ]
 
 # Channels in and out, and pixels of all images, from which Winograd's fewer products are worth its transforms. Measured

@@ -24,11 +24,14 @@ def _few(c, k, groups):
 
 
 def _cut(n, u, v, c, k, groups, xp):
-    return cut(n, u, c * k * k * v, xp, times=4 if _few(c, k, groups) else 1)  # for few channels calls are short
+    return cut(n, u, c * k * k * v, xp, times=2 if _few(c, k, groups) else 1)  # for few channels calls are short
 
 
 def _columns(x, strip, k, stride, pad, dilation, groups, v, xp):
-    """im2col of one strip, turned: (G, pixels, L). L in the order C,K,K where there are few channels, else K,K,C."""
+    """im2col of one strip, turned: (G, pixels, L). L in the order C,K,K where there are few channels, else K,K,C.
+
+    Where there are few channels one more column is all ones: its filter is the bias, and its gradient db.
+    """
     a, b, p, q = strip
     c = x.shape[1]
     if k == stride == groups == 1 and not pad:
@@ -37,10 +40,11 @@ def _columns(x, strip, k, stride, pad, dilation, groups, v, xp):
     bottom = (q - 1) * stride + dilation * (k - 1) + 1
     if _few(c, k, groups):
         planes = padded_rows(x, a, b, p * stride, bottom, pad, 0, xp, channels_first=True)
-        cols = scratch("columns", (c, k * k, b - a, q - p, v), x.dtype, xp)
+        cols = scratch("columns", (c * k * k + 1, b - a, q - p, v), x.dtype, xp)
+        cols[-1] = 1
         for i, j, high, wide in taps(k, stride, dilation, q - p, v):
-            cols[:, i * k + j] = planes[:, :, high, wide]
-        return cols.reshape(1, c * k * k, -1).swapaxes(1, 2)
+            cols[i * k + j:-1:k * k] = planes[:, :, high, wide]
+        return cols.reshape(1, c * k * k + 1, -1).swapaxes(1, 2)
     rows = padded_rows(x, a, b, p * stride, bottom, pad, 0, xp)
     image, row, pixel, channel = rows.strides
     shape = groups, b - a, q - p, v, k, k, c // groups
@@ -58,7 +62,12 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False):
     u, v = conv_size(height, k, stride, pad, dilation), conv_size(width, k, stride, pad, dilation)
     y = empty_map((n, f, u, v), x.dtype, xp)
     last = channels_last(y)
-    filters = w if _few(c, k, groups) else w.transpose(0, 2, 3, 1)
+    few = _few(c, k, groups)
+    if few:
+        column = xp.zeros((f, 1), w.dtype) if b is None else b[:, None]
+        filters = xp.concatenate([w.reshape(f, -1), column], axis=1)
+    else:
+        filters = w.transpose(0, 2, 3, 1)
     filters = xp.ascontiguousarray(filters.reshape(groups, f // groups, -1).swapaxes(1, 2))
 
     def strip_job(strip):
@@ -67,7 +76,7 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False):
         out = last[a:e, p:q].reshape(-1, groups, f // groups)  # several images in a strip are whole: always a view
         product(cols, filters, out.swapaxes(0, 1), xp)
         out = out.reshape(-1, f)
-        if b is not None:
+        if b is not None and not few:
             out += b
         if relu:
             xp.maximum(out, 0, out=out)
@@ -84,7 +93,8 @@ def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
     u, v = dy.shape[2:]
     last = channels_last(dy)
     parts = partial_sums(_cut(n, u, v, c, k, groups, xp), f * per_group * k * k)
-    sums = xp.empty((len(parts), groups, per_group * k * k, f // groups), x.dtype)
+    few = _few(c, k, groups)
+    sums = xp.empty((len(parts), groups, per_group * k * k + few, f // groups), x.dtype)
     db = xp.zeros((len(parts), f), x.dtype)
 
     def part_job(g):
@@ -92,12 +102,15 @@ def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
             a, e, p, q = strip
             seen = _columns(x, strip, k, stride, pad, dilation, groups, v, xp).swapaxes(1, 2)
             rows = last[a:e, p:q]
-            db[g] += bias_sums(rows, xp)
+            if not few:
+                db[g] += bias_sums(rows, xp)
             rows = rows.reshape(-1, groups, f // groups).swapaxes(0, 1)
             add_product(seen, rows, sums[g], number == 0, xp)
 
     run_strips(part_job, range(len(parts)), xp)
-    dw = sums.sum(axis=0).swapaxes(1, 2)
-    if not _few(c, k, groups):
+    dw, db = sums.sum(axis=0).swapaxes(1, 2), db.sum(axis=0)
+    if few:
+        dw, db = dw[..., :-1], dw[0, :, -1]
+    else:
         dw = dw.reshape(f, k, k, per_group).transpose(0, 3, 1, 2)
-    return xp.ascontiguousarray(dw.reshape(w_shape)), db.sum(axis=0)
+    return xp.ascontiguousarray(dw.reshape(w_shape)), db
