@@ -165,7 +165,7 @@ def test_without_the_second_process_a_run_goes_on_to_the_same_bits(rng, calls, c
             assert_same(stepper.gradients(iter([data]), 1, (0, 1, 2)), expected)
     assert calls[-2:] == [2, 3] and len(calls) in (4, 5)  # where its death showed late, one half was computed twice
     warning, = capsys.readouterr().err.splitlines()
-    assert warning.startswith("warning: no second process computes half of a batch any more, ")
+    assert warning.startswith("warning: the second process, which computes half of a batch, is lost (")
 
 
 def test_what_fails_in_both_halves_fails_as_ever(rng, capsys):

@@ -12,14 +12,14 @@ from minifcn.buffers import empty
 # A GPU wants launches few and large anyway.
 BUDGET = {"cpu": 1 << 20, "gpu": 1 << 27}
 SMALL = 10**6  # multiply-adds of a product: see product()
-WORTH = 1 << 14  # numbers of all strips together from which it pays to wake a second thread
+WORTH = 1 << 20  # numbers of all strips together from which there are several: below, more sums and calls cost more
 
 
 def cut(n, u, numbers_per_row, xp, times=1):
     """Cut N images of U output rows into strips (a, b, p, q) within `times` the budget, as equal as possible.
 
-    There are two at least, and an even number of them wherever it can be, so that two threads have alike to do. A strip
-    has several images only where these are whole.
+    Where there is WORTH to do there are two at least, and an even number of them wherever it can be, so that two
+    threads have alike to do. A strip has several images only where these are whole.
     """
     budget = BUDGET["cpu"] * times if xp is np else BUDGET["gpu"]
     images = min(n, max(1, budget // (numbers_per_row * u)))
