@@ -85,8 +85,8 @@ class Step:
             try:
                 return self._helper.both(here, "elsewhere", params, count // 2, *second)
             except Lost as error:
-                tqdm.write(f"warning: the second process, which computes half of a batch, is lost ({error}); the run goes "
-                           "on without it, to the same result", sys.stderr)
+                tqdm.write(f"warning: the second process, which computes half of a batch, is lost ({error}); the run "
+                           "goes on without it, to the same result", sys.stderr)
                 self._helper = None
         return [part.gradients(*given) for given in (first, second)]
 
