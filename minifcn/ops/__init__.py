@@ -13,7 +13,7 @@ from minifcn.ops import groups as plain_conv
 from minifcn.ops import upsample as plain_upsample
 from minifcn.ops.conv import check_conv
 from minifcn.ops.fast import bilinear, blocks, columns, filters, winograd
-from minifcn.ops.fast.strips import channels_last, input_gradient
+from minifcn.ops.fast.strips import channels_last
 from minifcn.ops.im2col import col2im, im2col
 from minifcn.ops.linear import linear, linear_backward
 from minifcn.ops.loss import softmax_cross_entropy, softmax_cross_entropy_backward
@@ -93,20 +93,15 @@ def conv2d_backward(dy, cache, *, need_dx=True, need_dw=True):
     dx = dw = db = None
     if road is not filters:
         dy = channels_last(dy).transpose(0, 3, 1, 2)  # once, for both
+    options = {"stride": stride, "pad": pad, "dilation": dilation, "groups": groups}
     if need_dw:
         kept = {"tiles": tiles} if road is winograd else {}
-        dw, db = road.weight_gradient(dy, x, w.shape, stride=stride, pad=pad, dilation=dilation, groups=groups, **kept)
+        dw, db = road.weight_gradient(dy, x, w.shape, **options, **kept)
         db = db if has_b else None
-    if need_dx and road is filters:
-        dx = filters.input_gradient(dy, w, x.shape, stride=stride, pad=pad, dilation=dilation)
-    elif need_dx and road is winograd:
-        dx = winograd.input_gradient(dy, w, pad)
-    elif need_dx and stride == 1:
-        def again(dy, w, **options):
-            return conv2d(dy, w, method=method, **options)
-        dx = input_gradient(dy, w, pad, dilation, groups, again)
-    elif need_dx:
+    if need_dx and road is columns and stride > 1:  # dX is no plain convolution of dY then
         dx, _, _ = plain_conv.conv2d_backward(dy, tuple(cache), need_dw=False)
+    elif need_dx:
+        dx = road.input_gradient(dy, w, x.shape, **options)
     return dx, dw, db
 
 

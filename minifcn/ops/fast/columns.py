@@ -10,6 +10,7 @@ from minifcn.ops.fast.strips import (
     channels_last,
     cut,
     empty_map,
+    padded_for_input,
     padded_rows,
     partial_sums,
     product,
@@ -57,32 +58,57 @@ def _columns(x, strip, k, stride, pad, dilation, groups, v, xp):
 def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False):
     """As ops.conv.conv2d, without ever holding all the columns."""
     xp = array_module(x)
+    f, c, k, _ = w.shape
+    if _few(c, k, groups):
+        y = _convolve(x, _with_bias(w, b, xp), None, k, stride, pad, dilation, relu)
+    else:
+        filters = w.transpose(0, 2, 3, 1).reshape(groups, f // groups, -1).swapaxes(1, 2)
+        y = _convolve(x, filters, b, k, stride, pad, dilation, relu)
+    return y, (x, w, b is not None, stride, pad, dilation, groups)
+
+
+def input_gradient(dy, w, x_shape, *, stride=1, pad=0, dilation=1, groups=1):
+    """dX, for stride 1: the same with dY and the turned, transposed filters; see strips.padded_for_input."""
+    xp = array_module(dy)
+    f, c, k, _ = w.shape
+    dy, pad = padded_for_input(dy, k, pad, dilation)
+    turned = w.reshape(groups, f // groups, c, k, k)[..., ::-1, ::-1]
+    if _few(f, k, groups):
+        filters = _with_bias(turned[0].swapaxes(0, 1), None, xp)
+    else:
+        filters = turned.transpose(0, 3, 4, 1, 2).reshape(groups, -1, c)
+    return _convolve(dy, filters, None, k, 1, pad, dilation, False)
+
+
+def _with_bias(w, b, xp):
+    """Filters (F,C,K,K) for few channels, (1, L + 1, F): the bias, 0 where there is none, belongs to the ones."""
+    column = xp.zeros(len(w), w.dtype) if b is None else b
+    return xp.concatenate([w.reshape(len(w), -1), column[:, None]], axis=1).T[None]
+
+
+def _convolve(x, filters, b, k, stride, pad, dilation, relu):
+    """filters (G, L, F/G), in the order of the columns."""
+    xp = array_module(x)
+    groups, _, per_group = filters.shape
     n, c, height, width = x.shape
-    f, _, k, _ = w.shape
+    f = groups * per_group
     u, v = conv_size(height, k, stride, pad, dilation), conv_size(width, k, stride, pad, dilation)
     y = empty_map((n, f, u, v), x.dtype, xp)
     last = channels_last(y)
-    few = _few(c, k, groups)
-    if few:
-        column = xp.zeros((f, 1), w.dtype) if b is None else b[:, None]
-        filters = xp.concatenate([w.reshape(f, -1), column], axis=1)
-    else:
-        filters = w.transpose(0, 2, 3, 1)
-    filters = xp.ascontiguousarray(filters.reshape(groups, f // groups, -1).swapaxes(1, 2))
 
     def strip_job(strip):
         a, e, p, q = strip
         cols = _columns(x, strip, k, stride, pad, dilation, groups, v, xp)
-        out = last[a:e, p:q].reshape(-1, groups, f // groups)  # several images in a strip are whole: always a view
+        out = last[a:e, p:q].reshape(-1, groups, per_group)  # several images in a strip are whole: always a view
         product(cols, filters, out.swapaxes(0, 1), xp)
         out = out.reshape(-1, f)
-        if b is not None and not few:
+        if b is not None:
             out += b
         if relu:
             xp.maximum(out, 0, out=out)
 
     run_strips(strip_job, _cut(n, u, v, c, k, groups, xp), xp)
-    return y, (x, w, b is not None, stride, pad, dilation, groups)
+    return y
 
 
 def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):

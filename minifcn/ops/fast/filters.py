@@ -92,7 +92,7 @@ def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
     return dw.reshape(w_shape), dy.sum(axis=(0, 2, 3))
 
 
-def input_gradient(dy, w, x_shape, *, stride=1, pad=0, dilation=1):
+def input_gradient(dy, w, x_shape, *, stride=1, pad=0, dilation=1, groups=1):
     """dX = col2im(W.T @ dY), some channels at a time."""
     xp = array_module(dy)
     n, c, height, width = x_shape

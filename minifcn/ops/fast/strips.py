@@ -115,16 +115,13 @@ def bias_sums(dy, xp):
     return xp.matmul(xp.ones(dy.shape[-2], dy.dtype), dy).reshape(-1, dy.shape[-1]).sum(axis=0)
 
 
-def input_gradient(dy, w, pad, dilation, groups, conv):
-    """dX of a stride-1 convolution: a convolution, by `conv`, of dY with the turned, transposed filters.
+def padded_for_input(dy, k, pad, dilation=1):
+    """(dY, padding) whose convolution with the turned, transposed filters is dX, for stride 1.
 
     dx[c,h,w] = sum_{f,i,j} w[f,c,i,j] dy[f, h + P - D*i, w + P - D*j]: read the kernel backwards and it is one, padded
-    by D(K-1) - P. Where that is negative dY is cropped first: those outputs saw nothing but padding.
+    by D(K-1) - P. Where that is negative dY is cropped: those outputs saw nothing but padding.
     """
-    f, per_group, k, _ = w.shape
-    turned = w.reshape(groups, f // groups, per_group, k, k).swapaxes(1, 2)[..., ::-1, ::-1]
-    turned = turned.reshape(groups * per_group, f // groups, k, k)
     pad = dilation * (k - 1) - pad
     if pad < 0:
         dy, pad = dy[:, :, -pad:dy.shape[2] + pad, -pad:dy.shape[3] + pad], 0
-    return conv(dy, turned, pad=pad, dilation=dilation, groups=groups)[0]
+    return dy, pad

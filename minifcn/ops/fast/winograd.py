@@ -17,7 +17,7 @@ import numpy as np
 
 from minifcn.backend import array_module, run_strips, scratch, shares
 from minifcn.buffers import empty
-from minifcn.ops.fast.strips import add_product, channels_last, cut, empty_map, partial_sums, product
+from minifcn.ops.fast.strips import add_product, channels_last, cut, empty_map, padded_for_input, partial_sums, product
 from minifcn.ops.fast.tiles import finish, input_tiles, output_sums, output_tiles, square_of
 from minifcn.ops.im2col import conv_size
 
@@ -70,11 +70,10 @@ def conv2d(x, w, b=None, *, stride=1, pad=0, dilation=1, groups=1, relu=False, p
     return y, (x, w, b is not None, stride, pad, dilation, groups)
 
 
-def input_gradient(dy, w, pad):
+def input_gradient(dy, w, x_shape, *, stride=1, pad=0, dilation=1, groups=1):
     """dX, for stride, dilation and groups of 1."""
-    crop = max(pad - 2, 0)  # those outputs saw nothing but padding
-    dy = dy[:, :, crop:dy.shape[2] - crop, crop:dy.shape[3] - crop]
-    return _convolve(dy, w, None, max(2 - pad, 0), turned=True)
+    dy, pad = padded_for_input(dy, 3, pad)
+    return _convolve(dy, w, None, pad, turned=True)
 
 
 def _convolve(x, w, b, pad, turned=False, relu=False, pool=False, kept=None):
