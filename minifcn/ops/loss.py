@@ -4,9 +4,9 @@ N images, C classes, H x W pixels, p = softmax(scores) over the classes, t = the
 """
 import numpy as np
 
-from minifcn.backend import array_module, spread
+from minifcn.backend import array_module, run_strips
 from minifcn.buffers import empty
-
+from minifcn.ops.fast.strips import cut
 
 def softmax_cross_entropy(scores, labels, *, ignore=255, reduction="mean", class_weight=None, counted=None):
     """loss = sum over counted pixels of a[t] * (-log p[t]),   divided by the sum of their a[t] for reduction="mean"
@@ -32,25 +32,27 @@ def softmax_cross_entropy(scores, labels, *, ignore=255, reduction="mean", class
     p = empty(scores.shape, scores.dtype, xp)
     weight = xp.empty(labels.shape, scores.dtype)
     target = xp.empty(labels.shape, labels.dtype)
-    totals = xp.empty((n, 2), xp.float64)  # of loss and weight an image: a float32 sum of 10^6 pixels loses digits
+    strips = _strips(scores.shape, xp)
+    totals = xp.empty((len(strips), 2), xp.float64)  # of loss and weight: a float32 sum of 10^6 pixels loses digits
 
-    def some(s):
+    def some(number):
+        s, maps = strips[number]
         known = labels[s] != ignore
         xp.multiply(labels[s], known, out=target[s])  # any class will do where unknown: its weight is 0
         if xp is np and not 0 <= target[s].min() <= target[s].max() < c:  # on a GPU the question would halt the step
             raise ValueError(f"labels {target[s].min()}..{target[s].max()} are not all classes 0..{c - 1} or {ignore}")
         weight[s] = known if class_weight is None else xp.where(known, class_weight[target[s]], 0)
-        z = p[s]
+        z = p[maps]
         # the largest exponent is 0: exp cannot overflow
-        xp.subtract(scores[s], scores[s].max(axis=1, keepdims=True), out=z)
+        xp.subtract(scores[maps], scores[maps].max(axis=1, keepdims=True), out=z)
         z_target = xp.take_along_axis(z, target[s][:, None].astype(xp.intp), axis=1)[:, 0]
         xp.exp(z, out=z)
         partition = z.sum(axis=1)
-        totals[s, 0] = ((xp.log(partition) - z_target) * weight[s]).sum(axis=(1, 2), dtype=xp.float64)
-        totals[s, 1] = weight[s].sum(axis=(1, 2), dtype=xp.float64)
+        totals[number, 0] = ((xp.log(partition) - z_target) * weight[s]).sum(dtype=xp.float64)
+        totals[number, 1] = weight[s].sum(dtype=xp.float64)
         z /= partition[:, None]
 
-    spread(some, n, scores.size, xp)
+    run_strips(some, range(len(strips)), xp)
     total, own = totals.sum(axis=0)
     counted = own if counted is None else xp.asarray(counted, dtype=xp.float64)
     scale = 1 / xp.where(counted > 0, counted, 1) if reduction == "mean" else xp.ones((), xp.float64)
@@ -74,10 +76,17 @@ def softmax_cross_entropy_backward(cache):
     kind = np.result_type(target.dtype, np.min_scalar_type(p.shape[1]))  # bytes compare faster than words
     classes = xp.arange(p.shape[1], dtype=kind).reshape(1, -1, 1, 1)
 
-    def some(s):
-        factor = (weight[s] * scale.astype(p.dtype))[:, None]
-        xp.subtract(p[s], classes == target[s][:, None], out=dscores[s])
-        dscores[s] *= factor
+    def some(strip):
+        s, maps = strip
+        xp.subtract(p[maps], classes == target[s][:, None], out=dscores[maps])
+        dscores[maps] *= (weight[s] * scale.astype(p.dtype))[:, None]
 
-    spread(some, len(p), p.size, xp)
+    run_strips(some, _strips(p.shape, xp), xp)
     return dscores
+
+
+def _strips(shape, xp):
+    """What is done at a time: (indices of labels (N,H,W), indices of scores (N,C,H,W))."""
+    n, c, height, width = shape
+    return [((slice(a, b), slice(p, q)), (slice(a, b), slice(None), slice(p, q)))
+            for a, b, p, q in cut(n, height, c * width, xp)]
