@@ -8,6 +8,7 @@ from minifcn.backend import array_module, run_strips
 from minifcn.buffers import empty
 from minifcn.ops.fast.strips import cut
 
+
 def softmax_cross_entropy(scores, labels, *, ignore=255, reduction="mean", class_weight=None, counted=None):
     """loss = sum over counted pixels of a[t] * (-log p[t]),   divided by the sum of their a[t] for reduction="mean"
 
