@@ -10,12 +10,12 @@ import minifcn
 
 PACKAGE = Path(minifcn.__file__).parent
 # The order in which minifcn is read. What is not in it, the commands and what serves them, may import what it likes.
-ORDER = ["errors", "cli", "backend", "buffers", "ops.fast.kernels", "ops.im2col", "ops.conv", "ops.groups",
-         "ops.linear", "ops.pool", "ops.upsample", "ops.pointwise", "ops.norm", "ops.loss", "ops.fast", "ops",
-         "gradcheck", "layers", "preprocess", "nets.joints", "nets.fusion", "nets.graph", "nets.geometry", "nets.body",
-         "nets.mini", "nets.vgg", "nets.alexnet", "nets.googlenet", "nets.modality", "nets.net", "nets.fcn",
-         "nets.classifier", "nets.surgery", "nets.structure", "nets.memory", "nets.models", "nets", "optim", "metrics",
-         "palette", "images", "overlay", "datasets", "checkpoint", "model", "plot"]
+ORDER = ["errors", "cli", "backend", "buffers", "ops.fast.kernels", "ops.fast.strips", "ops.im2col", "ops.conv",
+         "ops.groups", "ops.linear", "ops.pool", "ops.upsample", "ops.pointwise", "ops.norm", "ops.loss", "ops.fast",
+         "ops", "gradcheck", "layers", "preprocess", "nets.joints", "nets.fusion", "nets.graph", "nets.geometry",
+         "nets.body", "nets.mini", "nets.vgg", "nets.alexnet", "nets.googlenet", "nets.modality", "nets.net",
+         "nets.fcn", "nets.classifier", "nets.surgery", "nets.structure", "nets.memory", "nets.models", "nets",
+         "optim", "metrics", "palette", "images", "overlay", "datasets", "checkpoint", "model", "plot"]
 HEAVY = ["matplotlib", "scipy", "cupy", "PIL", "safetensors", "threadpoolctl", "tqdm"]
 
 
