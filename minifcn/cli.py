@@ -28,7 +28,7 @@ def add_machine(group):
     """The options of every command that computes: --device and --threads."""
     group.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto",
                        help="auto: the GPU if a kernel runs on it, else the CPU (default: %(default)s)")
-    group.add_argument("--threads", type=int, metavar="N", help="worker threads (default: the cores there are)")
+    group.add_argument("--threads", type=int, metavar="N", help="cores to use (default: all there are)")
 
 
 def run(main):

@@ -6,7 +6,8 @@ import numpy as np
 
 from minifcn.backend import single_threaded_blas, to_device
 from minifcn.ops import softmax_cross_entropy, softmax_cross_entropy_backward
-from minifcn.scoring import BATCH_PIXELS
+from minifcn.scoring import BATCH_PIXELS, of_kind
+from minifcn.step import Step
 
 Seconds = namedtuple("Seconds", "step inference head")  # a training step; an image scored; a step of the head alone
 
@@ -27,7 +28,8 @@ def measure(net, n, trained, whole, device):
         maps = net.body.forward(x)
         inference = _quickest(lambda: _score(net, images)) / together
         head = _quickest(lambda: _head_step(net, maps, x))
-        step = _quickest(lambda: net.body.backward(_head_step(net, net.body.forward(x, train=True), x)))
+        stepper, batch = Step(net), (x, _labels(net, x))
+        step = _quickest(lambda: float(stepper.gradients(iter([batch]), 1, (0, 0, 0))[0]))
     return Seconds(step, inference, head)
 
 
@@ -42,13 +44,17 @@ def _scores(net, maps, x, train):
 
 def _head_step(net, maps, x):
     """All of a training step that happens above the body; to read the loss is to wait for the GPU."""
-    labels = to_device(np.zeros((len(x), *x.shape[2:]), np.uint8), net.device)
-    dtaps = {}
-    for head, scores in zip(net.heads, _scores(net, maps, x, True), strict=True):
-        loss, cache = softmax_cross_entropy(scores, labels)
-        dtaps |= head.backward(softmax_cross_entropy_backward(cache))
+    labels = _labels(net, x)
+    for k, (head, scores) in enumerate(zip(net.heads, _scores(net, maps, x, True), strict=True)):
+        loss, cache = softmax_cross_entropy(scores, of_kind(labels, k, len(net.heads)))
+        head.backward(softmax_cross_entropy_backward(cache))
         float(loss)
-    return dtaps
+
+
+def _labels(net, x):
+    """Labels of every pixel for every head: all class 0."""
+    kinds = (len(net.heads),) if len(net.heads) > 1 else ()
+    return to_device(np.zeros((len(x), *x.shape[2:], *kinds), np.uint8), net.device)
 
 
 def _quickest(job):
