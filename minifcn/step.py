@@ -9,17 +9,17 @@ import sys
 
 from tqdm import tqdm
 
-from minifcn.backend import shares, threads, to_device, using_threads
+from minifcn.backend import shares, single_threaded_blas, threads, to_device, using_threads
 from minifcn.datasets.base import each_kind, per_kind
 from minifcn.helper import Helper, Lost
 from minifcn.ops import softmax_cross_entropy, softmax_cross_entropy_backward
 from minifcn.ops.loss import total_weight
 from minifcn.scoring import of_kind
 
-# Learned parameters up to which a batch is divided: each process has all of them. The 57 million of AlexNet make a step
-# of 4 images of 224x224 take 1.2 times as long.
+# Learned parameters up to which a batch is divided: each process has weights and gradients. With the 57 million of
+# AlexNet a step of 4 images of 224x224 takes 1.2 times as long.
 SMALL = 1 << 23
-PIXELS = 1 << 15  # of a batch, from which it is
+PIXELS = 1 << 15  # of a batch, from which it is divided: SHORT
 
 
 class Part:
@@ -52,9 +52,8 @@ class Step:
     def __init__(self, net, reduction="mean", weights=None):
         self.net = net
         self._part = Part(net, reduction, weights or [None] * len(each_kind(net.classes)))
-        self._helper = Helper(self._part)
-        self._divides = net.device == "cpu" and _body_learns(net) and sum(
-            net.params[name].size for name in net.learned) <= SMALL
+        self._helper, self._learned = None, None
+        self._alone = False  # whether the second process was lost
 
     def gradients(self, batches, parts, key):
         """(loss, gradients) of one step: the means over `parts` batches, from an iterator of x and labels.
@@ -62,36 +61,49 @@ class Step:
         `key`, whole numbers, is what dropout draws by: (seed, stage, step).
         """
         total, grads = 0, {}
-        for part in range(parts):
-            x, labels = (to_device(array, self.net.device) for array in next(batches))
-            for loss, some in self._batch(x, labels, (*key, part) if parts > 1 else key):
-                total = total + loss
-                _add(grads, some)
+        with single_threaded_blas():  # always: it rounds otherwise on another number of threads
+            for part in range(parts):
+                x, labels = (to_device(array, self.net.device) for array in next(batches))
+                for loss, some in self._batch(x, labels, (*key, part) if parts > 1 else key):
+                    total = total + loss
+                    _add(grads, some)
         if parts > 1:
             for g in grads.values():
                 g /= parts
         return total / parts, grads
 
     def _batch(self, x, labels, key):
-        """[(loss, gradients)] of the parts of a batch, in their order, whoever computes them: the bits are the same."""
+        """[(loss, gradients)] of the parts of a batch, to be added up in this order: whoever computes them, to the bit.
+
+        The first are this process's own; the others may lie in memory that the next step changes.
+        """
         weights, part = self._part.weights, self._part
-        if not self._divides or len(x) < 2 or x[:, 0].size < PIXELS:
+        if not self._divides(x):
             return [part.gradients(x, labels, key, [None] * len(weights))]
-        counted = [total_weight(of_kind(labels, k, len(weights)), class_weight=a) for k, a in enumerate(weights)]
-        first, second = ((x[s], labels[s], (*key, k), counted) for k, s in enumerate(shares(len(x), 2)))
+        counted = [total_weight(of_kind(labels, k, len(weights)), class_weight=a)
+                   for k, a in enumerate(weights)]
+        theirs, mine = ((x[s], labels[s], (*key, k), counted) for k, s in enumerate(shares(len(x), 2)))
         count = threads()
-        if self._helper and count > 1:
-            def here():
+        if count > 1 and not self._alone:
+            def here():  # the larger half: this process begins first, and has the odd thread
                 with using_threads(count - count // 2):
-                    return part.gradients(*first)
-            params = {name: self.net.params[name] for name in self.net.learned}
+                    return part.gradients(*mine)
+            if self._learned != self.net.learned:  # a copy would go on with those of before
+                self._helper, self._learned = Helper(part), self.net.learned
             try:
-                return self._helper.both(here, "elsewhere", params, count // 2, *second)
+                return self._helper.both(here, "elsewhere", dict(self.net.params), count // 2, *theirs)
             except Lost as error:
-                tqdm.write(f"warning: the second process, which computes half of a batch, is lost ({error}); the run "
-                           "goes on without it, to the same result", sys.stderr)
-                self._helper = None
-        return [part.gradients(*given) for given in (first, second)]
+                tqdm.write(f"warning: the second process, which computes half of a batch, is lost ({error}); this "
+                           "stage goes on without it, to the same result", sys.stderr)
+                self._alone = True
+        return [part.gradients(*given) for given in (mine, theirs)]
+
+    def _divides(self, x):
+        """Whether a batch is divided. A step of the head alone is too short for that."""
+        net = self.net
+        body_learns = any(layer.learn and layer.params for layer in net.body.layers.values())
+        small = sum(net.params[name].size for name in net.learned) <= SMALL
+        return net.device == "cpu" and len(x) > 1 and x[:, 0].size >= PIXELS and body_learns and small
 
 
 def _add(sums, grads):
@@ -100,7 +112,3 @@ def _add(sums, grads):
             sums[name] += g
         else:
             sums[name] = g
-
-
-def _body_learns(net):
-    return any(layer.learn and layer.params for layer in net.body.layers.values())

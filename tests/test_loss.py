@@ -64,6 +64,18 @@ def test_parts_of_a_batch_add_up_to_its_mean(on, loss_of, rng, class_weight):
     np.testing.assert_allclose(np.concatenate([part[1] for part in parts]), dscores, rtol=1e-12)
 
 
+def test_what_is_no_class_has_no_weight(rng):
+    with pytest.raises(ValueError, match="labels 1..7 are not all classes 0..2 or 255"):
+        total_weight(np.array([[[1, 7]]]), class_weight=np.ones(3))
+    with pytest.raises(TypeError, match="must be integers"):
+        total_weight(np.ones((1, 2, 2)), class_weight=np.ones(3))
+
+
+def test_the_mean_over_no_image_is_0(loss_of):
+    loss, dscores = loss_of(np.empty((0, 3, 4, 5)), np.empty((0, 4, 5), int))
+    assert loss == 0 and dscores.shape == (0, 3, 4, 5)
+
+
 def test_a_batch_without_a_counted_pixel_weighs_nothing(loss_of, rng):
     scores, labels = example(rng)
     labels[...] = 255

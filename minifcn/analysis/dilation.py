@@ -55,7 +55,6 @@ def _spread(layer, before, after):
     them, as padding: on the far side they are cells that the original has, on the near side cells in front of them.
     """
     made = copy(layer)
-    made.grads, made.cache = {}, None
     if isinstance(layer, Conv2d | MaxPool2d):
         made.stride = layer.stride * before // after
         over = 0

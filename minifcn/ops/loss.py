@@ -21,13 +21,11 @@ def softmax_cross_entropy(scores, labels, *, ignore=255, reduction="mean", class
     labels that are no integers.
     """
     xp = array_module(scores, labels, class_weight)
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"labels must be integers, not {labels.dtype}")
     if scores.ndim != 4 or labels.shape != (scores.shape[0], *scores.shape[2:]):
         raise ValueError(f"scores (N,C,H,W) and labels (N,H,W) do not fit: {scores.shape} and {labels.shape}")
     if reduction not in ("mean", "sum"):
         raise ValueError(f"reduction {reduction!r} is neither mean nor sum")
-    n, c = scores.shape[:2]
+    c = scores.shape[1]
     if class_weight is not None and class_weight.shape != (c,):
         raise ValueError(f"class_weight must be ({c},), one number a class, not {class_weight.shape}")
     p = empty(scores.shape, scores.dtype, xp)
@@ -38,10 +36,7 @@ def softmax_cross_entropy(scores, labels, *, ignore=255, reduction="mean", class
 
     def some(number):
         s, maps = strips[number]
-        known = labels[s] != ignore
-        xp.multiply(labels[s], known, out=target[s])  # any class will do where unknown: its weight is 0
-        if xp is np and not 0 <= target[s].min() <= target[s].max() < c:  # on a GPU the question would halt the step
-            raise ValueError(f"labels {target[s].min()}..{target[s].max()} are not all classes 0..{c - 1} or {ignore}")
+        known = _known(labels[s], c, ignore, target[s])
         weight[s] = known if class_weight is None else xp.where(known, class_weight[target[s]], 0)
         z = p[maps]
         # the largest exponent is 0: exp cannot overflow
@@ -61,9 +56,24 @@ def softmax_cross_entropy(scores, labels, *, ignore=255, reduction="mean", class
 
 
 def total_weight(labels, *, ignore=255, class_weight=None):
-    """The sum of a[t] over counted pixels: float. labels and class_weight as in softmax_cross_entropy."""
+    """The sum of a[t] over counted pixels, a float. labels and class_weight as in softmax_cross_entropy."""
+    if class_weight is None:
+        return float((labels != ignore).sum())
+    target = np.empty_like(labels)
+    known = _known(labels, len(class_weight), ignore, target)
+    return float(class_weight[target[known]].sum(dtype=np.float64))
+
+
+def _known(labels, c, ignore, target):
+    """Which pixels count. Fills target with their labels, and with 0, as any class will do, for the others."""
+    xp = array_module(labels)
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"labels must be integers, not {labels.dtype}")
     known = labels != ignore
-    return float(known.sum() if class_weight is None else class_weight[labels[known]].sum(dtype=np.float64))
+    xp.multiply(labels, known, out=target)
+    if xp is np and not 0 <= target.min() <= target.max() < c:  # on a GPU the question would halt the step
+        raise ValueError(f"labels {target.min()}..{target.max()} are not all classes 0..{c - 1} or {ignore}")
+    return known
 
 
 def softmax_cross_entropy_backward(cache):

@@ -121,7 +121,7 @@ def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
     parts = partial_sums(_cut(n, u, v, c, k, groups, xp), f * per_group * k * k)
     few = _few(c, k, groups)
     sums = xp.empty((len(parts), groups, per_group * k * k + few, f // groups), x.dtype)
-    db = xp.zeros((len(parts), f), x.dtype)
+    db = None if few else xp.zeros((len(parts), f), x.dtype)
 
     def part_job(g):
         for number, strip in enumerate(parts[g]):
@@ -134,9 +134,8 @@ def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1):
             add_product(seen, rows, sums[g], number == 0, xp)
 
     run_strips(part_job, range(len(parts)), xp)
-    dw, db = sums.sum(axis=0).swapaxes(1, 2), db.sum(axis=0)
+    dw = sums.sum(axis=0).swapaxes(1, 2)
     if few:
-        dw, db = dw[..., :-1], dw[0, :, -1]
-    else:
-        dw = dw.reshape(f, k, k, per_group).transpose(0, 3, 1, 2)
-    return xp.ascontiguousarray(dw.reshape(w_shape)), db
+        return xp.ascontiguousarray(dw[..., :-1].reshape(w_shape)), dw[0, :, -1]
+    dw = dw.reshape(f, k, k, per_group).transpose(0, 3, 1, 2)
+    return xp.ascontiguousarray(dw.reshape(w_shape)), db.sum(axis=0)

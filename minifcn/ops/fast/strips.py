@@ -1,4 +1,4 @@
-"""Cutting a batch into strips of rows that stay in a core's cache, and what all fast convolutions do with them.
+"""Cutting a batch into strips of rows that stay in a core's cache, and what fast convolutions do with them.
 
 The letters are those of ops/conv.py. A strip is (images a:b, output rows p:q).
 """
@@ -22,6 +22,8 @@ def cut(n, u, numbers_per_row, xp, times=1):
     threads have alike to do. A strip has several images only where these are whole.
     """
     budget = BUDGET["cpu"] * times if xp is np else BUDGET["gpu"]
+    if not n:
+        return []
     images = min(n, max(1, budget // (numbers_per_row * u)))
     per_image = -(-u // max(1, min(u, budget // numbers_per_row))) if images == 1 else 1
     groups = -(-n // images)
@@ -35,7 +37,7 @@ def cut(n, u, numbers_per_row, xp, times=1):
 
 
 def partial_sums(strips, size):
-    """Deal the strips to the partial sums of a gradient of `size` numbers, 2 to 8 of them by its size.
+    """Deal the strips to the partial sums of a gradient of `size` numbers, 8 of them at most, by its size.
 
     Their number must not depend on the number of threads, or the bits would.
     """

@@ -177,7 +177,7 @@ def weight_gradient(dy, x, w_shape, *, stride=1, pad=0, dilation=1, groups=1, ti
     dw = xp.empty((f, c, 3, 3), x.dtype)
 
     def sum_job(s):
-        total = (sums[:, :, s].sum(axis=0) if len(sums) > 1 else sums[0, :, s]).reshape(36, -1)
+        total = (sums[:, :, s].sum(axis=0) if len(sums) != 1 else sums[0, :, s]).reshape(36, -1)
         product(total.T, square_of("G", x), dw[s].reshape(-1, 9), xp)
 
     run_strips(sum_job, _slices(f, xp), xp)
