@@ -169,11 +169,11 @@ def everything(rng):
     """Forward and backward of every op that uses threads, as one list of arrays."""
     results = []
     for c, f, k, options in ((16, 24, 3, {"pad": 1}), (20, 9, 3, {"method": "winograd"}), (20, 9, 1, {}),
-                             (160, 800, 3, {}), (12, 8, 3, {"stride": 2, "pad": 1}),
+                             (160, 800, 3, {}), (12, 8, 3, {"stride": 2, "pad": 1}), (3, 16, 3, {"pad": 1}),
                              (8, 6, 3, {"groups": 2, "dilation": 2})):
         x, w = random(rng, np.float32, 3, c, 29, 31), random(rng, np.float32, f, c // options.get("groups", 1), k, k)
-        y, cache = conv2d(x, w, **options)
-        results += [y, *conv2d_backward(y, cache)[:2]]
+        y, cache = conv2d(x, w, random(rng, np.float32, f), **options)
+        results += [y, *conv2d_backward(y, cache)]
     x = random(rng, np.float32, 4, 8, 120, 110)
     for op, backward in ((relu, relu_backward), (lambda x: max_pool2d(x, 3, stride=2, pad=1), max_pool2d_backward)):
         y, cache = op(x)

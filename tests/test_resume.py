@@ -177,6 +177,23 @@ def test_stopped_by_ctrl_c_or_sigterm(data, tmp_path, number):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_terminal_sends_ctrl_c_to_the_second_process_too(tmp_path, number):
+    """On Harbour, whose batches are divided. Both finish the step in hand; one process goes on as two would."""
+    options, out = ("--net", "fcn32s", "--subset", 16, "--val-subset", 2, "--epochs", 12), tmp_path / "run"
+    running = process("train", *options, "--threads", 2, "--out", out, start_new_session=True)
+    while "epoch   2/12" not in running.stdout.readline():
+        pass
+    os.killpg(running.pid, number)
+    said, errors = running.communicate(timeout=60)
+    assert running.returncode == 128 + number and "stopped and saved" in said
+    assert "\nstopping after this step\n" in errors and "Traceback" not in errors and "warning" not in errors
+    done(train, "--resume", out, "--threads", 1)
+    done(train, *options, "--threads", 2, "--out", tmp_path / "unbroken")
+    assert_same_bits(weights(out / "fcn32s.safetensors"), weights(tmp_path / "unbroken/fcn32s.safetensors"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are sent as POSIX has them")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_second_signal_is_no_longer_caught(number, capfd):
     before = signal.getsignal(number)
     with train.Stop() as stop:
