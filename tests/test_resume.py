@@ -179,9 +179,9 @@ def test_stopped_by_ctrl_c_or_sigterm(data, tmp_path, number):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_terminal_sends_ctrl_c_to_the_second_process_too(tmp_path, number):
     """On Harbour, whose batches are divided. Both finish the step in hand; one process goes on as two would."""
-    options, out = ("--net", "fcn32s", "--subset", 16, "--val-subset", 2, "--epochs", 12), tmp_path / "run"
+    options, out = ("--net", "fcn32s", "--subset", 16, "--val-subset", 2, "--epochs", 6), tmp_path / "run"
     running = process("train", *options, "--threads", 2, "--out", out, start_new_session=True)
-    while "epoch   2/12" not in running.stdout.readline():
+    while "epoch   1/6" not in running.stdout.readline():
         pass
     os.killpg(running.pid, number)
     said, errors = running.communicate(timeout=60)
