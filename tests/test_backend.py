@@ -21,6 +21,7 @@ from minifcn.backend import (
     spread,
     to_device,
     to_numpy,
+    using_threads,
 )
 from minifcn.errors import InputError
 
@@ -197,6 +198,14 @@ def test_fewer_threads_than_one_are_an_error(monkeypatch):
     assert backend.threads() == 3
     with pytest.raises(InputError, match="threads 0: at least 1"):
         set_threads(0)
+
+
+def test_other_threads_for_a_while(monkeypatch):
+    monkeypatch.setitem(backend._settings, "threads", 3)
+    with pytest.raises(ZeroDivisionError), using_threads(2):
+        assert backend.threads() == 2
+        1 / 0  # noqa: B018
+    assert backend.threads() == 3
 
 
 @pytest.mark.parametrize(("count", "size"), [(1, 10), (7, 10), (7, 1 << 21), (1000, 1 << 22), (3, 1 << 30)])

@@ -1,4 +1,6 @@
 """Layers: ops that own weights, remember what they need, and hand out gradients."""
+import pickle
+
 import numpy as np
 import pytest
 
@@ -83,6 +85,19 @@ def test_what_is_learned_has_a_gradient_and_nothing_else_has(rng, name):
     layer.learn = False
     layer.backward(dy)
     assert layer.grads == {}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_copy_computes_the_same_and_remembers_nothing(rng, name):
+    """As it goes to another process."""
+    layer, x = made(name, rng), distinct(rng)
+    y = layer.forward(x, train=True)
+    layer.backward(np.ones(y.shape))
+    copied = pickle.loads(pickle.dumps(layer))
+    assert copied.grads == {}
+    with pytest.raises(RuntimeError, match="without forward"):
+        copied.backward(y)
+    np.testing.assert_array_equal(copied.forward(x, train=True), y)
 
 
 @pytest.mark.parametrize("name", WITH_WEIGHTS)

@@ -16,7 +16,8 @@ def step_bytes(net, n, height, width, slots=2):
     loss keeps: scores, probabilities and their gradient in full size, and as much as three maps for the labels. On top
     of both the gradients before and after the largest map, or while the loss is computed one more map of scores. Where
     nothing below the head is trained, the way forward may need more than the loss. Weights, gradients and `slots` of
-    the optimiser are always there. Not counted: buffers of some 10 MB a thread, and blocks that wait for the next map.
+    the optimiser are always there. Not counted: buffers of some 10 MB a thread, blocks that wait for the next map, and,
+    where a second process computes half of a batch, a Python with weights and gradients of its own (for mini 130 MB).
     """
     kept = largest = n * net.preprocess.channels * height * width
     trained, shapes = False, {"data": (n, net.preprocess.channels, height, width)}

@@ -12,7 +12,9 @@ from minifcn.buffers import empty
 # A GPU wants launches few and large anyway.
 BUDGET = {"cpu": 1 << 20, "gpu": 1 << 27}
 SMALL = 10**6  # multiply-adds of a product: see product()
-WORTH = 1 << 20  # numbers of all strips together from which there are several: below, more sums and calls cost more
+# Numbers of all strips together from which there are several. Below it is more sums and more calls that count: conv4_1,
+# conv5_1 and fc6 of mini, 4 images, take 0.86 to 0.92 of the time backward in one strip.
+WORTH = 1 << 20
 
 
 def cut(n, u, numbers_per_row, xp, times=1):
