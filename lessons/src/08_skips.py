@@ -516,7 +516,7 @@ draw.show(figures.training(images[k], captions, labels[k], colors), f"""The scen
 #
 # With everything trained for longer, the shipped stages (750 steps for 32s, then 300 for 16s, then 300 for 8s) reach
 # **61.9 → 77.9 → 85.9**. Is that the skips, or only the longer training? 32s alone, trained for as many steps as all
-# three together, stays at 63.1 (README, where another seed says the same).
+# three together, stays at 63 (README, where another seed says the same).
 #
 # The papers go the same way, with a learning rate 100 times smaller at each new stage. They also trained 8s *at
 # once*, and had to shrink pool4 and pool3 by fixed factors (0.01 and 0.0001) before scoring them: without, training
