@@ -146,7 +146,7 @@ def test_interrupted_anywhere_no_answer_is_taken_for_that_of_a_later_call(way):
         except Lost as error:  # where the lock was about to be released, nobody has it any more
             assert "another thread" in str(error)
             helper._second["lock"].release()
-        lines += 5  # all of them, a start of Python each, would take long
+        lines += 11  # all of them, a start of Python each, would take long
     assert lines > 20
 
 
