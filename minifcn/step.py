@@ -7,8 +7,6 @@ of the time, FCN-32s over GoogLeNet, 4 images of 375x500, 0.62.
 """
 import sys
 
-from tqdm import tqdm
-
 from minifcn.backend import shares, single_threaded_blas, threads, to_device, using_threads
 from minifcn.datasets.base import each_kind, per_kind
 from minifcn.helper import Helper, Lost
@@ -81,8 +79,7 @@ class Step:
         weights, part = self._part.weights, self._part
         if not self._divides(x):
             return [part.gradients(x, labels, key, [None] * len(weights))]
-        counted = [total_weight(of_kind(labels, k, len(weights)), class_weight=a)
-                   for k, a in enumerate(weights)]
+        counted = [total_weight(of_kind(labels, k, len(weights)), class_weight=a) for k, a in enumerate(weights)]
         theirs, mine = ((x[s], labels[s], (*key, k), counted) for k, s in enumerate(shares(len(x), 2)))
         count = threads()
         if count > 1 and not self._alone:
@@ -94,6 +91,8 @@ class Step:
             try:
                 return self._helper.both(here, "elsewhere", dict(self.net.params), count // 2, *theirs)
             except Lost as error:
+                from tqdm import tqdm
+
                 tqdm.write(f"warning: the second process, which computes half of a batch, is lost ({error}); this "
                            "stage goes on without it, to the same result", sys.stderr)
                 self._alone = True
@@ -102,9 +101,11 @@ class Step:
     def _divides(self, x):
         """Whether a batch is divided. A step of the head alone is too short for that."""
         net = self.net
+        if net.device != "cpu" or len(x) < 2 or x[:, 0].size < PIXELS:
+            return False
+        params = net.params
         body_learns = any(layer.learn and layer.params for layer in net.body.layers.values())
-        small = sum(net.params[name].size for name in net.learned) <= SMALL
-        return net.device == "cpu" and len(x) > 1 and x[:, 0].size >= PIXELS and body_learns and small
+        return body_learns and sum(params[name].size for name in net.learned) <= SMALL
 
 
 def _add(sums, grads):
